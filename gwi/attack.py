@@ -5,18 +5,17 @@
 # %% auto #0
 __all__ = ['check_setup', 'check_points', 'fgsm', 'pgd', 'autoattack', 'zero_gradients', 'suspect']
 
-# %% ../nbs/08_attack.ipynb #c867782c
+# %% ../nbs/08_attack.ipynb #72bb2373
 import math
 from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
-from pyautoattack import AutoAttack
 from torch import Tensor, nn
 
 from .streams import seed_for, uniform
 
-# %% ../nbs/08_attack.ipynb #d1b1757e
+# %% ../nbs/08_attack.ipynb #93de4ff8
 def _check_inputs(model, images, labels, eps):
     "Faults that show without running the model."
     if [name for name, m in model.named_modules() if m.training]:
@@ -28,14 +27,14 @@ def _check_inputs(model, images, labels, eps):
 
 def _check_logits(logits, labels):
     "Faults of the outputs and of the labels' range."
+    if not isinstance(logits, Tensor) or logits.ndim != 2: raise ValueError(f"the model returns a {type(logits).__name__} of shape {list(getattr(logits, 'shape', []))}; expected logits [N,classes]")
     if not logits.isfinite().all(): raise ValueError("the model returns numbers that are not finite")
-    if logits.ndim != 2: raise ValueError(f"the model returns shape {list(logits.shape)}; expected logits [N,classes]")
     if (logits >= 0).all() and (logits.sum(1) - 1).abs().max() < 1e-4:
         raise ValueError("the model returns probabilities; attacks need logits (leave the softmax out)")
     if labels.min() < 0 or labels.max() >= logits.shape[1]:
         raise ValueError(f"labels reach from {labels.min()} to {labels.max()}; the model has the classes 0 to {logits.shape[1] - 1}")
 
-# %% ../nbs/08_attack.ipynb #163ace27
+# %% ../nbs/08_attack.ipynb #ce31e3e7
 @torch.no_grad()
 def check_setup(model:nn.Module, # in eval mode, returns logits
                 images:Tensor, # [N,3,H,W] in [0,1]
@@ -44,9 +43,9 @@ def check_setup(model:nn.Module, # in eval mode, returns logits
                ) -> int: # number of classes
     "Raise a ValueError for a fault of the set-up; two passes over at most 16 images (the checks of AutoAttack, as errors)."
     _check_inputs(model, images, labels, eps)
-    first, second = model(images[:16]), model(images[:16])
+    first = model(images[:16])
     _check_logits(first, labels)
-    if (first - second).abs().max() > 1e-4 * first.abs().max():
+    if (first - model(images[:16])).abs().max() > 1e-4 * first.abs().max():
         raise ValueError("the model is random: two passes over the same images differ; its robustness cannot be measured like this")
     return first.shape[1]
 
@@ -59,7 +58,7 @@ def check_points(images:Tensor, # [N,3,H,W] in [0,1]
     if not (far <= eps + 1e-6).all(): raise ValueError(f"{(~(far <= eps + 1e-6)).sum()} of {len(far)} adversarial images are further than eps = {eps:.6f} from theirs (up to {far.max():.6f})")
     if adversarial.min() < 0 or adversarial.max() > 1: raise ValueError(f"adversarial images reach from {adversarial.min():.4g} to {adversarial.max():.4g}; expected [0,1]")
 
-# %% ../nbs/08_attack.ipynb #fb9ae1a2
+# %% ../nbs/08_attack.ipynb #bb1acbb6
 @contextmanager
 def _frozen(model):
     "No parameter requires a gradient inside."
@@ -81,7 +80,7 @@ def _project(points, images, eps):
     "The nearest points within eps of the images and in [0,1]."
     return (images + (points - images).clamp(-eps, eps)).clamp(0, 1)
 
-# %% ../nbs/08_attack.ipynb #114904f1
+# %% ../nbs/08_attack.ipynb #c590196d
 def fgsm(model:nn.Module, # in eval mode, returns logits
          images:Tensor, # [N,3,H,W] in [0,1]
          labels:Tensor, # [N] int64
@@ -98,13 +97,13 @@ def _ascend(model, images, labels, start, eps, steps, step_size):
         points = _project(points + step_size * _gradient(model, points, labels).sign(), images, eps)
     return points
 
-# %% ../nbs/08_attack.ipynb #baef4106
+# %% ../nbs/08_attack.ipynb #3da33249
 @torch.no_grad()
 def _loss(model, points, labels) -> Tensor: # [N]
-    "How bad a point is for the model: the cross-entropy, above any finite loss where it is misclassified."
+    "How bad a point is for the model: the cross-entropy, and 100 more where it is misclassified."
     logits = model(points).float()
-    wrong = logits.argmax(1) != labels
-    return F.cross_entropy(logits, labels, reduction="none") + torch.where(wrong, 1e4, 0.0)
+    wrong = logits.argmax(1) != labels  # elsewhere the cross-entropy is at most log(classes), far below 100
+    return F.cross_entropy(logits, labels, reduction="none") + torch.where(wrong, 100.0, 0.0)
 
 def _starts(images, eps, restarts, seed, indices):
     "Uniform points in the ball around each image, one set a restart."
@@ -112,7 +111,7 @@ def _starts(images, eps, restarts, seed, indices):
         u = uniform(seed_for(seed, f"pgd/start{i}"), indices, images[0].numel()).view_as(images)
         yield _project(images + eps * (2 * u - 1).to(images.dtype), images, eps)
 
-# %% ../nbs/08_attack.ipynb #f178aff6
+# %% ../nbs/08_attack.ipynb #26f8dfe8
 def pgd(model:nn.Module, # in eval mode, returns logits
         images:Tensor, # [N,3,H,W] in [0,1]
         labels:Tensor, # [N] int64
@@ -140,9 +139,10 @@ def pgd(model:nn.Module, # in eval mode, returns logits
     check_points(images, worst, eps)
     return worst
 
-# %% ../nbs/08_attack.ipynb #49dc2243
+# %% ../nbs/08_attack.ipynb #aa3acd77
 def _library(model, eps, attacks, seed, device, num_classes):
     "AutoAttack's standard version, cut down to `attacks`."
+    from pyautoattack import AutoAttack  # here, because training needs no attack library
     library = AutoAttack(model, eps=eps, seed=seed, device=device, version="standard")
     unknown = [a for a in attacks if a not in library.attacks_to_run]
     if unknown or not attacks: raise ValueError(f"unknown attack {', '.join(unknown) or '(none given)'}; known: {', '.join(library.attacks_to_run)}")
@@ -163,11 +163,11 @@ def autoattack(model:nn.Module, # in eval mode, returns logits
     "AutoAttack (Croce and Hein 2020) by pyautoattack."
     library = _library(model, eps, attacks, seed, images.device, check_setup(model, images, labels, eps))
     with _frozen(model), torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
-        worst, _ = library.run_standard_evaluation(images, labels, batch_size=batch)
+        worst, _ = library.run_standard_evaluation(images.contiguous(), labels, batch_size=batch)  # it fails on channels_last
     check_points(images, worst, eps)
     return worst
 
-# %% ../nbs/08_attack.ipynb #2306b282
+# %% ../nbs/08_attack.ipynb #61743776
 def zero_gradients(model:nn.Module, # in eval mode, returns logits
                    images:Tensor, # [N,3,H,W] in [0,1]
                    labels:Tensor, # [N] int64

@@ -6,7 +6,7 @@
 __all__ = ['OPERATIONS', 'as_float', 'crop_flip', 'cutout', 'mixup', 'cutmix', 'posterize', 'solarize', 'autocontrast',
            'equalize', 'rotate', 'shear_x', 'shear_y', 'translate_x', 'translate_y', 'augmix']
 
-# %% ../nbs/03_augment.ipynb #0c5856ba
+# %% ../nbs/03_augment.ipynb #d084e3d5
 import math
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .streams import seed_for, uniform
 
-# %% ../nbs/03_augment.ipynb #577e807d
+# %% ../nbs/03_augment.ipynb #d1784259
 def as_float(images:Tensor, # uint8 [B,3,H,W]
             ) -> Tensor: # float32 [B,3,H,W] in [0,1]
     "Grey levels 0..255 as float32 in [0,1]; networks normalise by themselves."
@@ -30,7 +30,7 @@ def _check(images, indices):
         raise ValueError(f"indices are {indices.dtype} {tuple(indices.shape)}; give one int64 position for each of "
                          f"the {len(images)} images")
 
-# %% ../nbs/03_augment.ipynb #1fb2c976
+# %% ../nbs/03_augment.ipynb #c2d8422c
 def _move(images:Tensor, # uint8 [B,C,H,W]
           dy:Tensor, # [B] int64, |dy| ≤ padding
           dx:Tensor, # [B] int64, |dx| ≤ padding
@@ -46,7 +46,7 @@ def _move(images:Tensor, # uint8 [B,C,H,W]
     runs = padded.view(-1).unfold(0, W, 1)  # a view: run k is the W pixels from pixel k on
     return runs.index_select(0, start.flatten()).view(B, C, H, W)
 
-# %% ../nbs/03_augment.ipynb #73c26045
+# %% ../nbs/03_augment.ipynb #f852424b
 def crop_flip(images:Tensor, # uint8 [B,3,H,W]
               key:int, # from `seed_for`
               indices:Tensor, # [B] int64
@@ -63,7 +63,7 @@ def crop_flip(images:Tensor, # uint8 [B,3,H,W]
         images = torch.cat([images, images.flip(-1)]).index_select(0, chosen)
     return _move(images, dy, dx, padding)
 
-# %% ../nbs/03_augment.ipynb #70877f1b
+# %% ../nbs/03_augment.ipynb #fccee36b
 def _box(centre:Tensor, # [B,2] in (0,1): y, x
          size, # int, or int64 [B,2]: height and width before clipping
          H:int, W:int, # image size
@@ -75,7 +75,7 @@ def _box(centre:Tensor, # [B,2] in (0,1): y, x
         return (distance >= -half[:, k, None]) & (distance < half[:, k, None])
     return (inside(0, H)[:, :, None] & inside(1, W)[:, None, :])[:, None]
 
-# %% ../nbs/03_augment.ipynb #4dc9b758
+# %% ../nbs/03_augment.ipynb #4fd032e4
 def cutout(images:Tensor, # uint8 [B,3,H,W]
            key:int, # from `seed_for`
            indices:Tensor, # [B] int64
@@ -88,7 +88,7 @@ def cutout(images:Tensor, # uint8 [B,3,H,W]
     centre = uniform(seed_for(key, "cutout"), indices, 2)
     return images.masked_fill(_box(centre, size, *images.shape[-2:]), fill)
 
-# %% ../nbs/03_augment.ipynb #5ae29a82
+# %% ../nbs/03_augment.ipynb #7b16a814
 def _beta(u:Tensor, # [B] in (0,1)
           alpha:float, # both parameters
          ) -> Tensor: # [B] in [0,1]
@@ -102,7 +102,7 @@ def _check_targets(images, targets):
         raise ValueError(f"targets are {targets.dtype} {tuple(targets.shape)}; mixing wants class probabilities, float "
                          f"[{len(images)},K]: F.one_hot(labels, K).float()")
 
-# %% ../nbs/03_augment.ipynb #c4855895
+# %% ../nbs/03_augment.ipynb #a31d5221
 def mixup(images:Tensor, # uint8 [B,3,H,W]
           targets:Tensor, # float [B,K], class probabilities
           key:int, # from `seed_for`
@@ -115,7 +115,7 @@ def mixup(images:Tensor, # uint8 [B,3,H,W]
     def mix(a, share): return share * a + (1 - share) * a.roll(-1, 0)
     return mix(as_float(images), lam[:, None, None, None]).clamp_(0, 1), mix(targets, lam[:, None].to(targets))
 
-# %% ../nbs/03_augment.ipynb #3abfc6b6
+# %% ../nbs/03_augment.ipynb #d97a9c0a
 def cutmix(images:Tensor, # uint8 [B,3,H,W]
            targets:Tensor, # float [B,K], class probabilities
            key:int, # from `seed_for`
@@ -131,7 +131,7 @@ def cutmix(images:Tensor, # uint8 [B,3,H,W]
     kept = 1 - box.to(targets.dtype).mean((1, 2, 3))[:, None]
     return as_float(torch.where(box, images.roll(-1, 0), images)), kept * targets + (1 - kept) * targets.roll(-1, 0)
 
-# %% ../nbs/03_augment.ipynb #467df5ea
+# %% ../nbs/03_augment.ipynb #8e14fa39
 def _integer(level, maximum): return (level * maximum / 10).long()
 
 def _per_image(values): return values[:, None, None, None]
@@ -151,7 +151,7 @@ def solarize(images:Tensor, # uint8 [B,3,H,W]
     bright = images > _per_image(255 - _integer(level, 256)).to(torch.uint8)
     return images ^ bright.to(torch.uint8) * 255
 
-# %% ../nbs/03_augment.ipynb #94ce882c
+# %% ../nbs/03_augment.ipynb #024d5a3b
 def _look_up(table:Tensor, # uint8 [B,C,256]
              images:Tensor, # uint8 [B,C,H,W]
             ) -> Tensor: # uint8 [B,C,H,W]
@@ -169,7 +169,7 @@ def autocontrast(images:Tensor, # uint8 [B,3,H,W]
     stretched = (grey * scale - low * scale).clamp(0, 255)
     return _look_up(torch.where(high > low, stretched, grey).to(torch.uint8), images)
 
-# %% ../nbs/03_augment.ipynb #44f98f36
+# %% ../nbs/03_augment.ipynb #d1e9a7b7
 def equalize(images:Tensor, # uint8 [B,3,H,W]
              level:Tensor|None=None, # unused
              sign:Tensor|None=None, # unused
@@ -183,7 +183,7 @@ def equalize(images:Tensor, # uint8 [B,3,H,W]
     table = ((below + step // 2) // step.clamp(min=1)).clamp(max=255)
     return _look_up(torch.where(step > 0, table, torch.arange(256, device=images.device)).to(torch.uint8), images)
 
-# %% ../nbs/03_augment.ipynb #d5e46ff6
+# %% ../nbs/03_augment.ipynb #0b1d03c7
 def _affine(images:Tensor, # uint8 [B,C,H,W]
             a:Tensor, # float64 [B,6]: output (x,y) shows input (a0·x+a1·y+a2, a3·x+a4·y+a5), in pixels
            ) -> Tensor: # uint8 [B,C,H,W]
@@ -199,9 +199,10 @@ def _affine(images:Tensor, # uint8 [B,C,H,W]
     return out.to(torch.uint8) * inside[:, None]
 
 def _matrix(like, a0=1, a1=0, a2=0, a3=0, a4=1, a5=0): # numbers or tensors [B]
-    return torch.stack([torch.as_tensor(v, device=like.device).to(torch.float64).expand_as(like) for v in (a0, a1, a2, a3, a4, a5)], 1)
+    values = (torch.as_tensor(v, device=like.device, dtype=torch.float64) for v in (a0, a1, a2, a3, a4, a5))
+    return torch.stack([v.expand_as(like) for v in values], 1)
 
-# %% ../nbs/03_augment.ipynb #71fb7cbb
+# %% ../nbs/03_augment.ipynb #25167ce8
 def rotate(images:Tensor, # uint8 [B,3,H,W]
            level:Tensor, # float64 [B] in (0,10)
            sign:Tensor, # [B], 1 anticlockwise, -1 clockwise
@@ -229,7 +230,7 @@ def shear_y(images:Tensor, # uint8 [B,3,H,W]
     shear = sign * level * 0.3 / 10
     return _affine(images, _matrix(shear, a3=shear))
 
-# %% ../nbs/03_augment.ipynb #bc7b581c
+# %% ../nbs/03_augment.ipynb #0c858968
 def translate_x(images:Tensor, # uint8 [B,3,H,W]
                 level:Tensor, # float64 [B] in (0,10)
                 sign:Tensor, # [B], 1 to the left, -1 to the right
@@ -246,11 +247,11 @@ def translate_y(images:Tensor, # uint8 [B,3,H,W]
     moved = sign.long() * _integer(level, images.shape[-2] / 3)
     return _move(images, moved, torch.zeros_like(moved), images.shape[-2] // 3)
 
-# %% ../nbs/03_augment.ipynb #0a8ed2d0
+# %% ../nbs/03_augment.ipynb #41b608bc
 OPERATIONS = {f.__name__: f for f in (autocontrast, equalize, posterize, rotate, solarize,
                                       shear_x, shear_y, translate_x, translate_y)}
 
-# %% ../nbs/03_augment.ipynb #f7d9642e
+# %% ../nbs/03_augment.ipynb #6f9d82e1
 def _draws(key, indices, severity, width, depth): # -> weights [B,width], mix [B], links [L,B·width] of op, level, sign
     B, L = len(indices), 3 if depth <= 0 else depth
     u = uniform(seed_for(key, "augmix"), indices, 1 + 2 * width + 3 * width * L)
@@ -263,7 +264,7 @@ def _draws(key, indices, severity, width, depth): # -> weights [B,width], mix [B
     level, sign = 0.1 + (severity - 0.1) * level.double(), 1 - 2 * (sign > 0.5).double()
     return weights / weights.sum(1, True), mix[:, 0], *(a.flatten(0, 1).T.contiguous() for a in (op, level, sign))
 
-# %% ../nbs/03_augment.ipynb #2de516c9
+# %% ../nbs/03_augment.ipynb #f94525db
 def _link(images, op, level, sign, counts): # one operation for each image; op == len(OPERATIONS): none
     order = op.argsort()
     parts, level, sign = (a.index_select(0, order).split(counts) for a in (images, level, sign))

@@ -6,9 +6,9 @@
 __all__ = ['METHODS', 'LAYERS', 'MODELS', 'CORRUPTIONS', 'HELD_OUT', 'ATTACKS', 'ConfigError', 'root', 'cache', 'progress',
            'device', 'Method', 'layers', 'limit', 'Data', 'Augment', 'Model', 'Train', 'Inhibition', 'Methods',
            'Corruption', 'Attack', 'Lowdata', 'Ablation', 'Settings', 'load', 'Run', 'make_run', 'parse_run', 'select',
-           'data_dir', 'corrupted_dir', 'group_of', 'weights_path', 'results_dir', 'rows_path']
+           'stage_runs', 'data_dir', 'corrupted_dir', 'group_of', 'weights_path', 'results_dir', 'rows_path']
 
-# %% ../nbs/00_config.ipynb #aeac5712
+# %% ../nbs/00_config.ipynb #3536d282
 import dataclasses
 import os
 import re
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import yaml
 
-# %% ../nbs/00_config.ipynb #2d6500f9
+# %% ../nbs/00_config.ipynb #50c893da
 class ConfigError(ValueError):
     "A setting that cannot be used; the message names the key, the value and the valid choices."
 
@@ -37,7 +37,7 @@ def cache() -> Path: # checkpoints and logs, ignored by git
     "Where interrupted work waits: `GWI_CACHE`, else `.cache` in the root."
     return Path(os.environ.get("GWI_CACHE", root() / ".cache"))
 
-# %% ../nbs/00_config.ipynb #5ef1b075
+# %% ../nbs/00_config.ipynb #17f113fc
 def progress(text:str, # one line
             ):
     "Say where the work is: a line to the log that the terminal follows, never into a notebook's outputs."
@@ -50,7 +50,7 @@ def device() -> str: # "cuda" or "cpu"
     import torch
     return os.environ.get("GWI_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
 
-# %% ../nbs/00_config.ipynb #5453c766
+# %% ../nbs/00_config.ipynb #6faffeaa
 @dataclass(frozen=True)
 class Method:
     "A way to train: augmentation, mask of the regularised step (None: no such step), adversarial training or not."
@@ -64,7 +64,7 @@ METHODS = {"standard": Method(), "cutout": Method("cutout"), "mixup": Method("mi
            "extra-step": Method(mask="ones", orth=False), "extra-step+orth": Method(mask="ones"),
            "random-mask": Method(mask="permuted"), "free": Method(free=True), "gwi+free": Method(mask="reversed", free=True)}
 
-# %% ../nbs/00_config.ipynb #710acdf8
+# %% ../nbs/00_config.ipynb #9ac8f992
 LAYERS = {**{f"resnet{n}": 3 for n in (8, 20, 32, 44, 56)}, "resnet18": 4, "resnext11": 3, "resnext29": 3, "wrn40_2": 3,
           "allconv": 3, "densenet40_12": 3, "resnet2b": 2}  # network -> number of stages
 MODELS = tuple(LAYERS)
@@ -78,7 +78,7 @@ def layers(model:str # a name from MODELS, or torchvision:NAME
     "The layers of a network of ours at which it can be inhibited."
     return ["stem", *(f"stage{i+1}" for i in range(LAYERS[model]))] if model in LAYERS else None
 
-# %% ../nbs/00_config.ipynb #b96c3369
+# %% ../nbs/00_config.ipynb #21d8ccc4
 def limit(low=None, high=None, choices=None): return field(metadata=dict(low=low, high=high, choices=choices))
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Augment:
     cutmix_alpha: float = limit(1e-3)
     augmix_severity: float = limit(0.1, 10)
 
-# %% ../nbs/00_config.ipynb #77ab835f
+# %% ../nbs/00_config.ipynb #0eb6410c
 @dataclass(frozen=True)
 class Model:
     "The network and its options."
@@ -125,7 +125,7 @@ class Train:
     threads: int = limit(1, 1024)
     checkpoint_minutes: float = limit(0)
 
-# %% ../nbs/00_config.ipynb #21208aae
+# %% ../nbs/00_config.ipynb #10f6b797
 @dataclass(frozen=True)
 class Inhibition:
     "The regularised step."
@@ -143,7 +143,7 @@ class Methods:
     plain: list[str]
     inhibited: list[str]
 
-# %% ../nbs/00_config.ipynb #76ffaae0
+# %% ../nbs/00_config.ipynb #676e9a7c
 @dataclass(frozen=True)
 class Corruption:
     "The corrupted test set."
@@ -163,7 +163,7 @@ class Attack:
     seed: int
     seeds: list[int]
 
-# %% ../nbs/00_config.ipynb #cea9d7aa
+# %% ../nbs/00_config.ipynb #e0319110
 @dataclass(frozen=True)
 class Lowdata:
     "Training on a share (per cent) of every class."
@@ -179,7 +179,7 @@ class Ablation:
     layer: list[str]
     seeds: list[int]
 
-# %% ../nbs/00_config.ipynb #cea92ccc
+# %% ../nbs/00_config.ipynb #247e6ef4
 @dataclass(frozen=True)
 class Settings:
     "The whole of params.yaml."
@@ -198,7 +198,7 @@ class Settings:
     lowdata: Lowdata
     ablation: Ablation
 
-# %% ../nbs/00_config.ipynb #24f9dedc
+# %% ../nbs/00_config.ipynb #92b3b31b
 def _typed(value, kind, path):
     "`value` as `kind`, or a ConfigError that names `path`."
     options, origin = typing.get_args(kind), typing.get_origin(kind)
@@ -213,7 +213,7 @@ def _typed(value, kind, path):
     if type(value) is not kind: raise ConfigError(f"{path}: {value!r} is not of type {kind.__name__}")
     return value
 
-# %% ../nbs/00_config.ipynb #794f8a94
+# %% ../nbs/00_config.ipynb #9f3f0405
 def _section(cls, raw, path):
     "A dataclass from a mapping, without a key too few or too many."
     known = {f.name: f for f in dataclasses.fields(cls)}
@@ -227,7 +227,7 @@ def _section(cls, raw, path):
     for key, value in values.items(): _within(value, known[key].metadata, where(key))
     return cls(**values)
 
-# %% ../nbs/00_config.ipynb #2f54d3e9
+# %% ../nbs/00_config.ipynb #25a91ee8
 def _within(value, meta, path):
     "Raise a ConfigError unless `value` lies within the limits of its field."
     low, high, choices = (meta.get(k) for k in ("low", "high", "choices"))
@@ -241,7 +241,7 @@ def _among(values, choices, path):
         if v not in choices: raise ConfigError(f"{path}[{i}]: {v!r} is none of {', '.join(map(str, choices))}")
         if v in values[:i]: raise ConfigError(f"{path}[{i}]: {v!r} stands there twice")
 
-# %% ../nbs/00_config.ipynb #9ee1ad23
+# %% ../nbs/00_config.ipynb #919dc7f9
 def _check_names(s):
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", s.profile): raise ConfigError(f"profile: {s.profile!r} must be small letters, digits and hyphens")
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", s.data.name): raise ConfigError(f"data.name: {s.data.name!r} must be small letters, digits and hyphens")
@@ -254,7 +254,7 @@ def _check_names(s):
     if valid and s.inhibition.layer not in valid: raise ConfigError(f"inhibition.layer: {s.inhibition.layer!r} is none of {', '.join(valid)}")
     if valid: _among(s.ablation.layer, valid, "ablation.layer")
 
-# %% ../nbs/00_config.ipynb #91999ce8
+# %% ../nbs/00_config.ipynb #b0190b3d
 def _check_lists(s):
     trained = s.methods.plain + s.methods.inhibited
     for path, values, choices in [("core", s.core, trained), ("lowdata.methods", s.lowdata.methods, s.core),
@@ -266,10 +266,12 @@ def _check_lists(s):
     if len(set(s.seeds)) < len(s.seeds) or not s.seeds: raise ConfigError(f"seeds: {s.seeds!r} must be distinct and at least one")
     for i, eps in enumerate(s.attack.eps):
         if not 0 < eps <= 255: raise ConfigError(f"attack.eps[{i}]: {eps!r} is outside (0, 255]; the unit is 1/255")
+    if s.attack.autoattack_images > s.attack.n_images:
+        raise ConfigError(f"attack.autoattack_images: {s.attack.autoattack_images} is above attack.n_images ({s.attack.n_images}), of which they are a part")
     for i, g in enumerate(s.ablation.n_groups):
         if g < 1: raise ConfigError(f"ablation.n_groups[{i}]: {g!r} is below 1")
 
-# %% ../nbs/00_config.ipynb #0da6d4d3
+# %% ../nbs/00_config.ipynb #8f027b90
 def load(path=None # default: params.yaml in the root
         ) -> Settings: # everything checked
     "Read a parameter file. One ConfigError, before anything runs, for anything that cannot be used."
@@ -282,7 +284,7 @@ def load(path=None # default: params.yaml in the root
     _check_lists(settings)
     return settings
 
-# %% ../nbs/00_config.ipynb #e6afe08f
+# %% ../nbs/00_config.ipynb #485ddf4e
 @dataclass(frozen=True)
 class Run:
     "One training run; `settings` already holds the overrides."
@@ -302,7 +304,7 @@ class Run:
     @property
     def spec(self): return METHODS[self.method]
 
-# %% ../nbs/00_config.ipynb #429c2d80
+# %% ../nbs/00_config.ipynb #4530973a
 def make_run(s, method, seed, share=100, key=None, value=None):
     "A run of the profile `s`, with at most one setting of `inhibition` overridden."
     if key is None: return Run(s, method, seed, share)
@@ -322,7 +324,7 @@ def parse_run(name:str, # as `Run.name` writes it
     if key: value = yaml.safe_load(value)
     return make_run(s, method, int(seed), int(share or 100), key, value)
 
-# %% ../nbs/00_config.ipynb #9fdb391a
+# %% ../nbs/00_config.ipynb #d6d5e8c0
 def select(group:str, # a method, or "lowdata", or "ablation"
            settings:Settings|None=None, # default: params.yaml
           ) -> list[Run]: # in a fixed order
@@ -337,7 +339,21 @@ def select(group:str, # a method, or "lowdata", or "ablation"
         raise ConfigError(f"group {group!r} is none of {', '.join([*s.methods.plain, *s.methods.inhibited, 'lowdata', 'ablation'])}")
     return [make_run(s, group, seed) for seed in (s.seeds if group in s.core else s.other_seeds)]
 
-# %% ../nbs/00_config.ipynb #b38fc195
+# %% ../nbs/00_config.ipynb #d0fe5918
+def stage_runs(protocol:str, # "training", "clean", "corruption", "attack", "lowdata", "ablation", "explain"
+               group:str, # as for `select`, or "all"
+               settings:Settings|None=None, # default: params.yaml
+              ) -> list[Run]:
+    "The runs whose rows of that protocol the stage `protocol@group` writes."
+    s = settings or load()
+    if protocol == "clean": return [r for m in s.methods.plain + s.methods.inhibited for r in select(m, s)]
+    if protocol == "attack": return [r for r in select(group, s) if r.seed in s.attack.seeds]
+    if protocol == "lowdata": return select("lowdata", s) + [make_run(s, m, seed) for m in s.lowdata.methods for seed in s.lowdata.seeds]
+    if protocol == "ablation": return select("ablation", s)
+    if protocol == "explain": return [make_run(s, m, s.seeds[0]) for m in ("standard", "gwi") if m in s.core]
+    return select(group, s)
+
+# %% ../nbs/00_config.ipynb #77de9807
 def data_dir(s): return root() / "data" / s.profile / s.data.name
 
 def corrupted_dir(s): return root() / "data" / s.profile / f"{s.data.name}-c-regenerated"

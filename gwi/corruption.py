@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['OVERLAYS', 'NEIGHBOURS', 'CIFAR', 'IMAGENET', 'CONSTANTS', 'ALL', 'FUNCTIONS', 'Draw', 'truncate', 'gather', 'grid',
            'separable', 'gaussian_matrix', 'gaussian', 'gaussian_blur', 'disk', 'disk_matrices', 'defocus_blur',
-           'zoom_matrix', 'zoom_matrices', 'zoom_blur', 'gaussian_noise', 'speckle_noise', 'impulse_noise',
-           'poisson_table', 'shot_noise', 'origins', 'glass_blur', 'motion', 'motion_blur', 'snow', 'overlay_folder',
-           'resize_matrix', 'overlays', 'frost', 'plasma', 'fog', 'brightness', 'contrast', 'saturate', 'fold',
-           'bilinear', 'affine', 'elastic_transform', 'jpeg_compression', 'box_matrix', 'pixelate', 'shifts',
-           'gradients', 'canny', 'distance', 'box3', 'equalize', 'rain', 'spatter', 'corrupt', 'generate',
+           'zoom_matrix', 'zoom_matrices', 'zoom_operator', 'zoom_blur', 'gaussian_noise', 'speckle_noise',
+           'impulse_noise', 'poisson_table', 'shot_noise', 'origins', 'glass_blur', 'motion', 'motion_blur', 'snow',
+           'overlay_folder', 'resize_matrix', 'overlays', 'frost', 'plasma', 'fog', 'brightness', 'contrast',
+           'saturate', 'fold', 'bilinear', 'affine', 'elastic_transform', 'jpeg_compression', 'box_matrix', 'pixelate',
+           'shifts', 'gradients', 'canny', 'distance', 'box3', 'equalize', 'rain', 'spatter', 'corrupt', 'generate',
            'read_corrupted']
 
-# %% ../nbs/07_corruption.ipynb #efc3cf5a
+# %% ../nbs/07_corruption.ipynb #64206735
 import hashlib
 import importlib.util
 import io
@@ -27,13 +27,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from scipy import ndimage, stats
+from scipy import ndimage, sparse, special
 from torch import Tensor
 
 from .config import CORRUPTIONS, HELD_OUT, progress
 from .streams import normal, seed_for, uniform
 
-# %% ../nbs/07_corruption.ipynb #ccaeb876
+# %% ../nbs/07_corruption.ipynb #dbc7c5c6
 @dataclass
 class Draw:
     "Random numbers of one corruption at one severity, keyed by the images' positions."
@@ -53,7 +53,7 @@ class Draw:
 
     def _key(self, part): return seed_for(self.seed, f"corruption/{self.name}/{part}")
 
-# %% ../nbs/07_corruption.ipynb #9661f484
+# %% ../nbs/07_corruption.ipynb #6e645164
 def truncate(x:Tensor, # float in [0,1], beyond is clipped
             ) -> Tensor: # the same shape, float, whole grey levels in 0..255
     "Cut to whole grey levels as `np.uint8` does (CIFAR-C generator)."
@@ -73,7 +73,7 @@ def grid(x:Tensor, # [N,C,H,W]
     "Row and column numbers of the pixels."
     return (torch.arange(x.shape[2], device=x.device).view(1, -1, 1), torch.arange(x.shape[3], device=x.device).view(1, 1, -1))
 
-# %% ../nbs/07_corruption.ipynb #7db53d8d
+# %% ../nbs/07_corruption.ipynb #2155f290
 def separable(x:Tensor, # [N,C,H,W] float64
               rows:np.ndarray, # [R,H',H] float64
               columns:np.ndarray, # [R,W',W] float64
@@ -84,7 +84,7 @@ def separable(x:Tensor, # [N,C,H,W] float64
     left = torch.from_numpy(rows).to(x.device).permute(1, 2, 0).reshape(rows.shape[1], -1)
     return (left @ (x.reshape(-1, w) @ right).view(n * c, h * len(columns), -1)).view(n, c, rows.shape[1], columns.shape[1])
 
-# %% ../nbs/07_corruption.ipynb #1d642ae1
+# %% ../nbs/07_corruption.ipynb #d3ecd328
 @lru_cache(maxsize=64)
 def gaussian_matrix(n:int, # pixels
                     sigma:float, # pixels
@@ -105,7 +105,7 @@ def gaussian(x:Tensor, # [N,C,H,W] float64
 
 def gaussian_blur(x, draw, sigma): return gaussian(x, sigma)
 
-# %% ../nbs/07_corruption.ipynb #fb2b1c74
+# %% ../nbs/07_corruption.ipynb #a48e2c8e
 def disk(radius:float, # pixels
          alias_sigma:float, # softening, pixels
         ) -> np.ndarray: # [K,K]
@@ -129,7 +129,7 @@ def disk_matrices(n:int, radius:float, alias_sigma:float, side:int, # 0: rows, 1
 def defocus_blur(x, draw, radius, alias_sigma):
     return separable(x, *(disk_matrices(n, radius, alias_sigma, side) for side, n in enumerate(x.shape[2:])))
 
-# %% ../nbs/07_corruption.ipynb #199aa9d1
+# %% ../nbs/07_corruption.ipynb #505ab12d
 @lru_cache(maxsize=256)
 def zoom_matrix(n:int, # pixels
                 factor:float, # at least 1
@@ -141,16 +141,24 @@ def zoom_matrix(n:int, # pixels
     trim = (len(zoomed) - n) // 2
     return zoomed[trim:trim + n]
 
-@lru_cache(maxsize=64)
 def zoom_matrices(n:int, end:float, step:float) -> np.ndarray: # [1+factors,n,n]
-    "The image itself and its zoomed copies."
+    "The image itself and its zoomed copies, one side."
     return np.stack([np.eye(n), *(zoom_matrix(n, factor) for factor in np.arange(1, end, step))])
 
-def zoom_blur(x, draw, end, step):
-    rows, columns = (zoom_matrices(n, end, step) for n in x.shape[2:])
-    return separable(x, rows / len(rows), columns)
+# %% ../nbs/07_corruption.ipynb #62191a68
+@lru_cache(maxsize=8)
+def zoom_operator(h:int, w:int, end:float, step:float) -> Tensor: # sparse [H*W,H*W] float64
+    "The mean of an image and its zoomed copies as one matrix over the pixels."
+    rows, columns = zoom_matrices(h, end, step), zoom_matrices(w, end, step)
+    mean = sum(sparse.kron(sparse.csr_matrix(r), sparse.csr_matrix(c)) for r, c in zip(rows / len(rows), columns)).tocoo()
+    at = torch.from_numpy(np.stack([mean.row, mean.col]).astype(np.int64))
+    return torch.sparse_coo_tensor(at, torch.from_numpy(mean.data), mean.shape, check_invariants=True).coalesce()
 
-# %% ../nbs/07_corruption.ipynb #7174262d
+def zoom_blur(x, draw, end, step):
+    pixels = x.reshape(-1, math.prod(x.shape[2:])).T.contiguous()
+    return torch.sparse.mm(zoom_operator(*x.shape[2:], end, step).to(x.device), pixels).T.reshape(x.shape)
+
+# %% ../nbs/07_corruption.ipynb #87df1a1d
 def gaussian_noise(x, draw, sigma): return x + sigma * draw.normal("noise", *x.shape[1:])
 
 def speckle_noise(x, draw, sigma): return x + x * sigma * draw.normal("noise", *x.shape[1:])
@@ -164,7 +172,7 @@ def poisson_table(rate:float, # photons of a white pixel
                  ) -> np.ndarray: # [256,K] float64, row v is v + the distribution function at grey level v
     "Poisson distribution functions of the 256 grey levels, one after the other."
     counts = np.arange(int(rate + 8 * math.sqrt(rate) + 16))
-    return np.arange(256)[:, None] + stats.poisson.cdf(counts, np.arange(256)[:, None] / 255 * rate)
+    return np.arange(256)[:, None] + special.pdtr(counts, np.arange(256)[:, None] / 255 * rate)
 
 def shot_noise(x, draw, rate):
     table = torch.from_numpy(poisson_table(rate)).to(x.device)
@@ -172,7 +180,7 @@ def shot_noise(x, draw, rate):
     found = torch.searchsorted(table.view(-1), level + draw.uniform("noise", *x.shape[1:]))
     return (found - level.long() * table.shape[1]).double() / rate
 
-# %% ../nbs/07_corruption.ipynb #e77e3dd2
+# %% ../nbs/07_corruption.ipynb #c36090c3
 def origins(dy:Tensor, # [N,H,W] int64, rows to the neighbour that is copied, in -delta..delta-1
             dx:Tensor, # [N,H,W] int64, columns
             delta:int, # pixels at the border that are left alone
@@ -188,7 +196,7 @@ def origins(dy:Tensor, # [N,H,W] int64, rows to the neighbour that is copied, in
     while not torch.equal(last, further := last.gather(1, last)): last = further
     return source.gather(1, last)
 
-# %% ../nbs/07_corruption.ipynb #2de2c6ea
+# %% ../nbs/07_corruption.ipynb #41d217c8
 def glass_blur(x, draw, sigma, delta, rounds):
     n, c, h, w = x.shape
     x = truncate(gaussian(x, sigma)) / 255
@@ -198,7 +206,7 @@ def glass_blur(x, draw, sigma, delta, rounds):
         x = x.view(n, c, -1).gather(2, where[:, None].expand(n, c, -1)).view(n, c, h, w)
     return gaussian(x, sigma)
 
-# %% ../nbs/07_corruption.ipynb #826a804a
+# %% ../nbs/07_corruption.ipynb #4d409266
 def motion(x:Tensor, # [N,C,H,W] float64
            angle:Tensor, # [N] float64, degrees
            radius:int, # pixels
@@ -220,7 +228,7 @@ def motion_blur(x, draw, radius, sigma):
     blurred = motion(x, draw.uniform("angle", 1)[:, 0] * 90 - 45, radius, sigma)
     return (blurred * 255).round() / 255  # ImageMagick rounds where NumPy truncates
 
-# %% ../nbs/07_corruption.ipynb #9ec9b249
+# %% ../nbs/07_corruption.ipynb #5b0069d1
 def snow(x, draw, mean, spread, zoom, threshold, radius, sigma, keep):
     n, _, h, w = x.shape
     layer = mean + spread * draw.normal("flakes", 1, h, w)
@@ -231,7 +239,7 @@ def snow(x, draw, mean, spread, zoom, threshold, radius, sigma, keep):
     luma = 0.299 * x[:, :1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:]
     return keep * x + (1 - keep) * torch.maximum(x, luma * 1.5 + 0.5) + layer + layer.flip(2, 3)
 
-# %% ../nbs/07_corruption.ipynb #a8eb2f74
+# %% ../nbs/07_corruption.ipynb #a9c51da4
 def overlay_folder() -> Path: # the folder of the frost overlays
     "Where `imagecorruptions-imaug` keeps its frost overlays; FileNotFoundError if it is not installed."
     spec = importlib.util.find_spec("imagecorruptions")
@@ -243,7 +251,7 @@ def overlay_folder() -> Path: # the folder of the frost overlays
 
 OVERLAYS = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
 
-# %% ../nbs/07_corruption.ipynb #c7361a12
+# %% ../nbs/07_corruption.ipynb #85bbfb67
 def resize_matrix(n:int, size:int, scale:float) -> np.ndarray: # [size,n]
     "Linear interpolation at pixel centres without smoothing, as a matrix (OpenCV's INTER_LINEAR)."
     at = ((np.arange(size) + 0.5) / scale - 0.5).clip(0, n - 1)
@@ -265,7 +273,7 @@ def overlays(h:int, # the images' height, pixels
         pixels.append(np.rint(np.einsum("ih,hwc,jw->ijc", rows, image, columns, optimize=True)).reshape(-1, 3) / 255)
     return torch.from_numpy(np.concatenate(pixels)), torch.tensor(table)
 
-# %% ../nbs/07_corruption.ipynb #ad2701d2
+# %% ../nbs/07_corruption.ipynb #cd1f3f1b
 def frost(x, draw, keep, weight, scale):
     n, _, h, w = x.shape
     pixels, table = (t.to(x.device) for t in overlays(h, w, scale))
@@ -276,7 +284,7 @@ def frost(x, draw, keep, weight, scale):
     where = start.view(-1, 1, 1) + (top.view(-1, 1, 1) + rows) * width.view(-1, 1, 1) + left.view(-1, 1, 1) + columns
     return keep * x + weight * pixels[where].permute(0, 3, 1, 2)
 
-# %% ../nbs/07_corruption.ipynb #0e5abd1f
+# %% ../nbs/07_corruption.ipynb #bad0c419
 def plasma(u:Tensor, # [N,S,S] float64 in (0,1), S a power of two
            decay:float, # by how much the reach shrinks from scale to scale
           ) -> Tensor: # [N,S,S] in [0,1]
@@ -301,7 +309,7 @@ def fog(x, draw, amount, decay):
     brightest = x.amax((1, 2, 3), keepdim=True)
     return (x + amount * map_) * brightest / (brightest + amount)
 
-# %% ../nbs/07_corruption.ipynb #99acabc7
+# %% ../nbs/07_corruption.ipynb #aa4ff7db
 def brightness(x, draw, amount):
     value = x.amax(1, keepdim=True)
     brighter = (value + amount).clamp(0, 1)
@@ -319,7 +327,7 @@ def saturate(x, draw, factor, amount):
     saturation = (spread / value.clamp(min=1e-9) * factor + amount).clamp(0, 1)
     return value * (1 - saturation * hue)
 
-# %% ../nbs/07_corruption.ipynb #324bb247
+# %% ../nbs/07_corruption.ipynb #d269d74d
 def fold(i:Tensor, # int64, pixel numbers that may lie outside
          n:int, # pixels
          border:str, # "mirror" (c b | a b c | b a) or "reflect" (b a | a b c | c b)
@@ -342,7 +350,7 @@ def bilinear(x:Tensor, # [N,C,H,W]
             result = result + weight[:, None] * gather(x, fold(i + a, x.shape[2], border), fold(j + b, x.shape[3], border))
     return result
 
-# %% ../nbs/07_corruption.ipynb #a232e162
+# %% ../nbs/07_corruption.ipynb #9925fbe2
 def affine(x:Tensor, # [N,C,H,W]
            moved:Tensor, # [N,3,2] float64, by how many pixels (x, y) three points of the centre move
           ) -> Tensor: # [N,C,H,W]
@@ -364,7 +372,7 @@ def elastic_transform(x, draw, strength, sigma, corner, unit):
     rows, columns = grid(x)
     return bilinear(x, rows + field[:, 0], columns + field[:, 1], "reflect")
 
-# %% ../nbs/07_corruption.ipynb #057b133f
+# %% ../nbs/07_corruption.ipynb #334d8165
 def jpeg_compression(x, draw, quality):
     images = (x * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     result = np.empty_like(images)
@@ -391,7 +399,7 @@ def pixelate(x, draw, share):
         x = whole(rows @ whole((x * 255).round() @ columns.T)) / 255
     return x
 
-# %% ../nbs/07_corruption.ipynb #121ca64d
+# %% ../nbs/07_corruption.ipynb #edc3c803
 def shifts(x:Tensor, # [N,H,W]
            offsets, # (row, column) pairs
            border="constant", # of torch's pad: "constant", "replicate" or "reflect"
@@ -413,7 +421,7 @@ def gradients(x:Tensor, # [N,H,W]
     dy = s[1, -1] - s[-1, -1] + 2 * (s[1, 0] - s[-1, 0]) + s[1, 1] - s[-1, 1]
     return dx, dy
 
-# %% ../nbs/07_corruption.ipynb #85c9e2ee
+# %% ../nbs/07_corruption.ipynb #f97746bf
 def canny(x:Tensor, # [N,H,W] float64, whole grey levels
           low:float, # candidates are stronger
           high:float, # seeds are stronger
@@ -434,7 +442,7 @@ def canny(x:Tensor, # [N,H,W] float64, whole grey levels
         edge, grown = grown, F.max_pool2d(grown[:, None].float(), 3, 1, 1)[:, 0].bool() & candidate
     return edge
 
-# %% ../nbs/07_corruption.ipynb #4fbd9737
+# %% ../nbs/07_corruption.ipynb #b3987eee
 def distance(edge:Tensor, # [N,H,W] bool
              limit:float, # distances are cut here
             ) -> Tensor: # [N,H,W] float64
@@ -461,7 +469,7 @@ def equalize(x:Tensor, # [N,H,W] float64, whole grey levels
     table = ((counts.cumsum(1) - darkest) * (255 / (total - darkest).clamp(min=1))).round()
     return torch.where(darkest == total, levels.to(x.dtype), table.gather(1, levels)).view_as(x)
 
-# %% ../nbs/07_corruption.ipynb #870a3356
+# %% ../nbs/07_corruption.ipynb #3231cc8f
 def rain(layer:Tensor, # [N,H,W] float64, thresholded noise
          strength:float, # of the brightest drop
         ) -> Tensor: # [N,H,W] in [0,strength]
@@ -481,7 +489,7 @@ def spatter(x, draw, mean, spread, sigma, threshold, strength, mud):
     cover = torch.where(cover < 0.8, 0.0, cover)
     return x * (1 - cover) + colour * cover
 
-# %% ../nbs/07_corruption.ipynb #0263b69c
+# %% ../nbs/07_corruption.ipynb #21d38661
 _elastic, _elastic224 = (1.0,), (244 / 224,)
 CIFAR = {
     "gaussian_noise": (.04, .06, .08, .09, .10), "shot_noise": (500., 250., 100., 75., 50.), "impulse_noise": (.01, .02, .03, .05, .07),
@@ -500,7 +508,7 @@ CIFAR = {
     "saturate": ((.3, 0), (.1, 0), (1.5, 0), (2, .1), (2.5, .2)),
 }
 
-# %% ../nbs/07_corruption.ipynb #2e01c250
+# %% ../nbs/07_corruption.ipynb #55d81fb0
 IMAGENET = {
     "gaussian_noise": (.08, .12, .18, .26, .38), "shot_noise": (60., 25., 12., 5., 3.), "impulse_noise": (.03, .06, .09, .17, .27),
     "defocus_blur": ((3, .1), (4, .5), (6, .5), (8, .5), (10, .5)),
@@ -523,7 +531,7 @@ FUNCTIONS = {f.__name__: f for f in (gaussian_noise, shot_noise, impulse_noise, 
                                      fog, brightness, contrast, elastic_transform, pixelate, jpeg_compression, speckle_noise, gaussian_blur,
                                      spatter, saturate)}
 
-# %% ../nbs/07_corruption.ipynb #7b097571
+# %% ../nbs/07_corruption.ipynb #e7489552
 def _check(images, name, severity, indices, constants):
     def fail(text): raise ValueError(f"corrupt: {text}")
     if name not in FUNCTIONS: fail(f"unknown corruption {name!r}; valid: {', '.join(ALL)}")
@@ -535,7 +543,7 @@ def _check(images, name, severity, indices, constants):
         fail(f"images has shape {tuple(images.shape)}; [N,H,W,3] with sides of 8 pixels or more is needed")
     if indices is not None and len(indices) != len(images): fail(f"{len(indices)} indices for {len(images)} images; one position an image is needed")
 
-# %% ../nbs/07_corruption.ipynb #164c4d89
+# %% ../nbs/07_corruption.ipynb #1351215e
 def corrupt(images, # uint8 [N,H,W,3], NumPy array or torch tensor (on any device)
             name:str, # one of `ALL`
             severity:int, # 1 to 5
@@ -560,18 +568,19 @@ def corrupt(images, # uint8 [N,H,W,3], NumPy array or torch tensor (on any devic
         result[i:i + size] = truncate(x).byte().permute(0, 2, 3, 1)
     return result if isinstance(images, Tensor) else result.numpy()
 
-# %% ../nbs/07_corruption.ipynb #012e45f6
+# %% ../nbs/07_corruption.ipynb #5a497f3f
 def _write(folder, images, labels, names, seed, indices, constants):
     "Write the files of `generate` into an existing folder."
     np.save(folder / "labels.npy", np.tile(np.asarray(labels, np.int64), 5))
     for k, name in enumerate(names):
         progress(f"corruption {k + 1}/{len(names)}: {name}")
-        np.save(folder / f"{name}.npy", np.concatenate([corrupt(images, name, s, seed=seed, indices=indices, constants=constants) for s in range(1, 6)]))
+        parts = [corrupt(images, name, severity, seed=seed, indices=indices, constants=constants) for severity in range(1, 6)]
+        np.save(folder / f"{name}.npy", np.concatenate(parts))
     sums = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(folder.glob("*.npy"))}
     about = {"note": "regenerated, not the published files", "seed": seed, "constants": constants, "images": len(images), "sha256": sums}
     (folder / "generated.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
-# %% ../nbs/07_corruption.ipynb #13739572
+# %% ../nbs/07_corruption.ipynb #9407f242
 def generate(images:np.ndarray, # uint8 [N,H,W,3]
              labels, # [N] int
              out, # folder to write; an older set of ours is replaced
@@ -594,7 +603,7 @@ def generate(images:np.ndarray, # uint8 [N,H,W,3]
     shutil.rmtree(out, ignore_errors=True)
     return partial.rename(out)
 
-# %% ../nbs/07_corruption.ipynb #45a93c33
+# %% ../nbs/07_corruption.ipynb #5934c3e2
 def read_corrupted(folder, # a regenerated set, or the official CIFAR-10-C
                    name:str, # one of `ALL`
                   ) -> tuple[np.ndarray, np.ndarray]: # uint8 [5,N,H,W,3] (read as needed), int64 [N]
@@ -602,7 +611,7 @@ def read_corrupted(folder, # a regenerated set, or the official CIFAR-10-C
     if name not in ALL: raise ValueError(f"read_corrupted: unknown corruption {name!r}; valid: {', '.join(ALL)}")
     files = [Path(folder, f"{name}.npy"), Path(folder, "labels.npy")]
     for f in files:
-        if not f.is_file(): raise FileNotFoundError(f"{f.name} is not in {Path(folder).name!r}; remedy: generate the corrupted set or unpack it there")
+        if not f.is_file(): raise FileNotFoundError(f"{f.name} is not in {Path(folder).name!r}; generate the corrupted set or unpack it there")
     images, labels = np.load(files[0], mmap_mode="r"), np.load(files[1])
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
         raise ValueError(f"{files[0].name} holds {images.dtype} of shape {images.shape}; uint8 [5N,H,W,3] is needed")

@@ -6,7 +6,7 @@
 __all__ = ['SPLITS', 'CIFAR10_URL', 'CIFAR10_MD5', 'Images', 'Dataset', 'first_per_class', 'subset', 'decode', 'archive_members',
            'folder', 'download', 'cifar10', 'digits', 'write', 'read', 'fetch']
 
-# %% ../nbs/02_data.ipynb #69f373af
+# %% ../nbs/02_data.ipynb #06ed6a06
 import hashlib
 import io
 import lzma
@@ -32,7 +32,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .config import progress, root
 from .streams import seed_for, uniform
 
-# %% ../nbs/02_data.ipynb #f7dc76d6
+# %% ../nbs/02_data.ipynb #148b54a7
 @dataclass(frozen=True)
 class Images:
     "Pictures with their labels."
@@ -53,7 +53,7 @@ class Dataset:
     test: Images # what protocols measure on
     classes: list # K names; label k means classes[k]
 
-# %% ../nbs/02_data.ipynb #c7e07556
+# %% ../nbs/02_data.ipynb #1921c40f
 def _rank(labels, # [N] int
           keys=None, # [N] numbers that say the order within a class; None = position
          ) -> np.ndarray: # [N] int, 0 for the first of each class
@@ -72,7 +72,7 @@ def first_per_class(labels, # [N] int
     if not 0 <= n <= len(labels): raise ValueError(f"{n} images asked, there are {len(labels)}: ask for 0 to {len(labels)}")
     return np.sort(np.lexsort((labels, _rank(labels)))[:n])
 
-# %% ../nbs/02_data.ipynb #51ed52ac
+# %% ../nbs/02_data.ipynb #98512c7d
 def subset(labels, # [N] int
            share:float, # per cent of each class, in (0,100]
            seed:int, # the run's seed
@@ -84,7 +84,7 @@ def subset(labels, # [N] int
     wanted = np.maximum((np.bincount(labels) * share / 100 + 0.5).astype(np.int64), 1)
     return np.flatnonzero(_rank(labels, keys) < wanted[labels])
 
-# %% ../nbs/02_data.ipynb #79b8a921
+# %% ../nbs/02_data.ipynb #49dda8f2
 def _rgb(picture:Image.Image) -> Image.Image:
     "Upright RGB: 16-bit grey keeps its upper 8 bits, transparency lies on white (our choice)."
     picture = ImageOps.exif_transpose(picture)
@@ -95,7 +95,7 @@ def _rgb(picture:Image.Image) -> Image.Image:
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return picture.convert("RGB")
 
-# %% ../nbs/02_data.ipynb #dbca0ed5
+# %% ../nbs/02_data.ipynb #604cdef8
 def decode(data:bytes, # the file's content
            name:str, # for the error message
            size:int, # side of the result, pixels
@@ -108,7 +108,7 @@ def decode(data:bytes, # the file's content
         raise ValueError(f"{name}: this picture cannot be read ({reason}); repair it or take it out") from e
     return np.asarray(picture if picture.size == (size, size) else ImageOps.fit(picture, (size, size)))
 
-# %% ../nbs/02_data.ipynb #164e02b8
+# %% ../nbs/02_data.ipynb #d1a06306
 _DAMAGE = tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError
 
 def _refuse_outside(member:tarfile.TarInfo, path:Path):
@@ -126,7 +126,7 @@ def _members(tar:tarfile.TarFile, path:Path):
     if tar.fileobj.tell() != tar.offset + tarfile.BLOCKSIZE or tar.fileobj.read().strip(b"\0"):
         raise tarfile.ReadError("the end is missing or damaged")
 
-# %% ../nbs/02_data.ipynb #8fe29c13
+# %% ../nbs/02_data.ipynb #c327570d
 def archive_members(path, # tar, plain or compressed with gzip, bzip2 or xz
                    ): # yields (name, bytes), and (name, None) for a folder
     "What is in an archive, in its order, in one pass."
@@ -139,7 +139,7 @@ def archive_members(path, # tar, plain or compressed with gzip, bzip2 or xz
         raise ValueError(f"{path}: no complete tar archive ({reason}); it is damaged, cut off or of another kind (.tar, .tar.gz, "
                          ".tar.bz2 and .tar.xz can be read): copy or download it again") from e
 
-# %% ../nbs/02_data.ipynb #57aadd23
+# %% ../nbs/02_data.ipynb #d8b00343
 SPLITS = "train", "test"
 _LITTER = "__MACOSX", "Thumbs.db", "desktop.ini"
 
@@ -159,7 +159,7 @@ def _folder_members(folder:Path):
             inside = path.relative_to(folder).as_posix()
             yield inside, None if path.is_dir() else path.read_bytes() if _place(inside) else b""
 
-# %% ../nbs/02_data.ipynb #fa35a6e4
+# %% ../nbs/02_data.ipynb #8269eba3
 def _pictures(members, # (name, bytes | None)
               seen:set, # filled with (top, split, class), classes without pictures too
              ): # yields (split, class, rest), name, bytes
@@ -185,7 +185,7 @@ def _decoded(pictures, # from `_pictures`
                 if len(found) % 6400 == 0: progress(f"{Path(where).name}: {len(found):,} pictures decoded")
     return found
 
-# %% ../nbs/02_data.ipynb #c57d45c4
+# %% ../nbs/02_data.ipynb #d95e9a0f
 def _check_layout(seen:set, # (top, split, class) met
                   filled:set, # (split, class) with pictures
                   where):
@@ -199,7 +199,7 @@ def _check_layout(seen:set, # (top, split, class) met
         other = SPLITS[split == "train"]
         if (other, kind) not in filled: raise ValueError(f"{where}: class {kind!r} is in {split} but missing in {other}: no picture in {other}/{kind}")
 
-# %% ../nbs/02_data.ipynb #13960be5
+# %% ../nbs/02_data.ipynb #6a2aec54
 def folder(path, # a directory or a tar archive; relative to the project's root
            *, size:int=32, # side that all pictures get, pixels
            name:str="folder", # the data set's name
@@ -215,7 +215,7 @@ def folder(path, # a directory or a tar archive; relative to the project's root
         return Images(np.stack([found[key] for key in keys]), np.array([classes.index(key[1]) for key in keys], np.int64))
     return Dataset(name, part("train"), part("test"), classes)
 
-# %% ../nbs/02_data.ipynb #70720d0d
+# %% ../nbs/02_data.ipynb #49c7ec3b
 def _existing(path) -> Path: # absolute
     "The place that `data.path` names, below the project's root unless absolute."
     if not path: raise ValueError("data.path: this source needs the path of a folder or an archive")
@@ -223,7 +223,7 @@ def _existing(path) -> Path: # absolute
     if not where.exists(): raise FileNotFoundError(f"data.path: {where} does not exist")
     return where
 
-# %% ../nbs/02_data.ipynb #f61fcd8b
+# %% ../nbs/02_data.ipynb #0515f2c2
 def _check_sum(path:Path, # the file to check
                md5:str, # expected, 32 hexadecimal digits
                remedy:str): # end of the message
@@ -251,7 +251,7 @@ def _copy(answer, file, total, name):
             left = f" of {total / 1e6:.0f} MB, {(total - file.tell()) / speed:.0f} s left" if total else " MB"
             progress(f"{name}: {file.tell() / 1e6:.0f}{left} ({speed / 1e6:.1f} MB/s)")
 
-# %% ../nbs/02_data.ipynb #1e325f28
+# %% ../nbs/02_data.ipynb #82afb1eb
 def _transfer(url:str, part:Path, tries:int, wait:float):
     "Call `_append` until the file is complete; `tries` failures in a row that bring nothing are an error."
     failures, have = 0, -1
@@ -272,7 +272,7 @@ def _transfer(url:str, part:Path, tries:int, wait:float):
         time.sleep(wait * failures)
     raise ConnectionError(f"{url}: {reason}; run again, it goes on where it stopped, or get the file by other means and give it as data.path")
 
-# %% ../nbs/02_data.ipynb #805b772e
+# %% ../nbs/02_data.ipynb #fc7483f2
 def download(url:str, # where the file is
              to, # where it goes; a `.part` and a `.wrong` file may lie beside
              md5:str, # expected checksum
@@ -291,7 +291,7 @@ def download(url:str, # where the file is
     except ValueError: part.replace(bad); raise
     return part.replace(to)
 
-# %% ../nbs/02_data.ipynb #f32d640a
+# %% ../nbs/02_data.ipynb #c0716718
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR10_MD5 = "c32a1d4ab5d03f1284b67883e8d87530" # as published on the page of the data set
 _BATCHES = [f"data_batch_{i}.bin" for i in range(1, 6)]
@@ -313,7 +313,7 @@ def _official(path, downloads, url, md5) -> Path:
     _check_sum(archive, md5, "data.path must name the official file, unchanged")
     return archive
 
-# %% ../nbs/02_data.ipynb #c942fb48
+# %% ../nbs/02_data.ipynb #2e7485c1
 def cifar10(path=None, # the archive or a folder that holds it; None = download
             *, downloads=None, # where a download is kept; None = data/downloads in the project's root
             size:int=32, # side, pixels; others than 32 are scaled
@@ -336,7 +336,7 @@ def _scaled(part:Images, size:int) -> Images:
     if part.images.shape[1:3] == (size, size): return Images(np.ascontiguousarray(part.images), part.labels)
     return Images(np.stack([np.asarray(Image.fromarray(image).resize((size, size))) for image in part.images]), part.labels)
 
-# %% ../nbs/02_data.ipynb #e2af8e29
+# %% ../nbs/02_data.ipynb #9bae4f7b
 def digits(*, size:int=32, # side, pixels
            name:str="digits", # the data set's name
           ) -> Dataset:
@@ -350,7 +350,7 @@ def digits(*, size:int=32, # side, pixels
     train = np.setdiff1d(np.arange(len(every)), test)
     return Dataset(name, every.select(train), every.select(test), [str(k) for k in source.target_names])
 
-# %% ../nbs/02_data.ipynb #f2bf855d
+# %% ../nbs/02_data.ipynb #03de80ff
 _FILES = "train_images", "train_labels", "test_images", "test_labels"
 
 def write(dataset:Dataset, # what to keep
@@ -369,7 +369,7 @@ def write(dataset:Dataset, # what to keep
     part.rename(out)
     shutil.rmtree(old, ignore_errors=True)
 
-# %% ../nbs/02_data.ipynb #9ee98441
+# %% ../nbs/02_data.ipynb #cd8e7dda
 def _check_part(part:Images, n_classes:int, where:str):
     "An error unless the arrays are pictures and labels of one data set."
     images, labels = part.images, part.labels
@@ -380,7 +380,7 @@ def _check_part(part:Images, n_classes:int, where:str):
     if len(labels) and not 0 <= labels.min() <= labels.max() < n_classes:
         raise ValueError(f"{where}_labels: labels {labels.min()} to {labels.max()}, there are {n_classes} classes; fetch the data again")
 
-# %% ../nbs/02_data.ipynb #91a25ccf
+# %% ../nbs/02_data.ipynb #f7d1568e
 def read(folder, # what `fetch` or `write` made
         ) -> Dataset:
     "Read a fetched data set and check that it is one."
@@ -395,7 +395,7 @@ def read(folder, # what `fetch` or `write` made
     for split in SPLITS: _check_part(getattr(dataset, split), len(classes), f"{folder}/{split}")
     return dataset
 
-# %% ../nbs/02_data.ipynb #30e2f9c8
+# %% ../nbs/02_data.ipynb #8fd69901
 def _fewer(part:Images, n, key:str, n_classes:int) -> Images:
     "The fixed stratified subset of `n` pictures; None = all."
     if n is None: return part

@@ -6,7 +6,7 @@
 __all__ = ['Normalised', 'Network', 'PadShortcut', 'BasicBlock', 'ResNeXtBlock', 'PreActBlock', 'DenseLayer', 'create',
            'n_parameters', 'layers', 'save_weights', 'load_weights']
 
-# %% ../nbs/04_models.ipynb #936f7afe
+# %% ../nbs/04_models.ipynb #db75bf17
 import math
 import os
 import re
@@ -19,10 +19,9 @@ import safetensors
 import safetensors.torch
 import torch
 import torch.nn.functional as F
-import torchvision
 from torch import Tensor, nn
 
-# %% ../nbs/04_models.ipynb #d3f393d2
+# %% ../nbs/04_models.ipynb #8db59748
 class Normalised:
     "In front of a module's class: images in [0,1] in, normalised ones go on."
     def forward(self, images):
@@ -32,7 +31,7 @@ class Normalised:
 class Network(Normalised, nn.Sequential):
     "A network of ours: its children are `stem`, `stage1`, ..., `head`."
 
-# %% ../nbs/04_models.ipynb #46516f70
+# %% ../nbs/04_models.ipynb #834bfeca
 def _normalised(net:nn.Module, mean, std) -> nn.Module:
     "`net` with the buffers `mean` and `std` [1,3,1,1]; None is 0.5 (released code)."
     for name, value in (("mean", mean), ("std", std)):
@@ -43,7 +42,7 @@ def _normalised(net:nn.Module, mean, std) -> nn.Module:
     if not isinstance(net, Normalised): net.__class__ = type(type(net).__name__, (Normalised, type(net)), {})
     return net
 
-# %% ../nbs/04_models.ipynb #9c27167d
+# %% ../nbs/04_models.ipynb #59823d14
 def _conv(c_in, c_out, size=3, stride=1, groups=1, bias=False):
     return nn.Conv2d(c_in, c_out, size, stride, size // 2, groups=groups, bias=bias)
 
@@ -57,7 +56,7 @@ def _chain(block, c_in, c_out, n, stride=1):
     "`n` blocks, the first from `c_in` channels and with the stride."
     return nn.Sequential(*(block(c_out if i else c_in, c_out, 1 if i else stride) for i in range(n)))
 
-# %% ../nbs/04_models.ipynb #612935e7
+# %% ../nbs/04_models.ipynb #9a05510d
 class PadShortcut(nn.Module):
     "Option A of He et al. 2016: subsample, and pad the channels with zeros on both sides."
     def __init__(self, c_in, c_out, stride):
@@ -70,7 +69,7 @@ def _shortcut(c_in, c_out, stride, pad=False, norm=nn.BatchNorm2d):
     if pad: return PadShortcut(c_in, c_out, stride)
     return nn.Sequential(_conv(c_in, c_out, 1, stride, bias=norm is nn.Identity), norm(c_out))
 
-# %% ../nbs/04_models.ipynb #604c132b
+# %% ../nbs/04_models.ipynb #2ade598c
 class BasicBlock(nn.Module):
     "Two 3×3 convolutions and the shortcut, ReLU after the sum."
     def __init__(self, c_in, c_out, stride=1, pad=False, norm=nn.BatchNorm2d):
@@ -83,7 +82,7 @@ class BasicBlock(nn.Module):
         out = F.relu(self.bn1(self.conv1(x)), inplace=True)
         return F.relu(self.bn2(self.conv2(out)) + self.shortcut(x), inplace=True)
 
-# %% ../nbs/04_models.ipynb #6c13a9a9
+# %% ../nbs/04_models.ipynb #c156ad38
 def _resnet(num_classes, c, stride, depth):
     block, n = partial(BasicBlock, pad=True), (depth - 2) // 6
     return dict(stem=_stem(c(16), stride), stage1=_chain(block, c(16), c(16), n), stage2=_chain(block, c(16), c(32), n, 2),
@@ -98,7 +97,7 @@ def _resnet2b(num_classes, c, stride):
     return dict(stem=nn.Sequential(_conv(3, 8, stride=2, bias=True), nn.ReLU(inplace=True)), stage1=block(8, 16, 2), stage2=block(16, 16),
                 head=nn.Sequential(nn.Flatten(), nn.Linear(16 * 8 * 8, 100), nn.ReLU(inplace=True), nn.Linear(100, num_classes)))
 
-# %% ../nbs/04_models.ipynb #10a92df7
+# %% ../nbs/04_models.ipynb #c5092bb6
 class ResNeXtBlock(nn.Module):
     "1×1 down, grouped 3×3, 1×1 up, and the shortcut."
     def __init__(self, c_in, c_out, stride=1, cardinality=4, share=0.5):
@@ -113,7 +112,7 @@ class ResNeXtBlock(nn.Module):
         out = F.relu(self.bn2(self.conv2(out)), inplace=True)
         return F.relu(self.bn3(self.conv3(out)) + self.shortcut(x), inplace=True)
 
-# %% ../nbs/04_models.ipynb #2bc496e4
+# %% ../nbs/04_models.ipynb #854de11d
 def _resnext(num_classes, c, stride, depth, cardinality, base_width, widen):
     # inside a block: cardinality × base_width channels for every 64 × widen outside
     block, n = partial(ResNeXtBlock, cardinality=cardinality, share=cardinality * base_width / (64 * widen)), (depth - 2) // 9
@@ -121,7 +120,7 @@ def _resnext(num_classes, c, stride, depth, cardinality, base_width, widen):
     return dict(stem=_stem(c(64), stride), stage1=_chain(block, c(64), w[0], n), stage2=_chain(block, w[0], w[1], n, 2),
                 stage3=_chain(block, w[1], w[2], n, 2), head=_head(w[2], num_classes))
 
-# %% ../nbs/04_models.ipynb #54caa224
+# %% ../nbs/04_models.ipynb #2b9fa313
 class PreActBlock(nn.Module):
     "BatchNorm, ReLU, convolution, twice (Zagoruyko and Komodakis 2016)."
     def __init__(self, c_in, c_out, stride=1):
@@ -138,7 +137,7 @@ def _wrn(num_classes, c, stride, depth, widen):
     return dict(stem=_conv(3, w[0], stride=stride), stage1=_chain(PreActBlock, w[0], w[1], n), stage2=_chain(PreActBlock, w[1], w[2], n, 2),
                 stage3=_chain(PreActBlock, w[2], w[3], n, 2), head=nn.Sequential(_norm_relu(w[3]), *_head(w[3], num_classes)))
 
-# %% ../nbs/04_models.ipynb #b034bdd4
+# %% ../nbs/04_models.ipynb #66fce363
 class DenseLayer(nn.Sequential):
     "`growth` new channels beside the old ones (Huang et al. 2017)."
     def __init__(self, c_in, growth): super().__init__(_norm_relu(c_in), _conv(c_in, growth))
@@ -156,7 +155,7 @@ def _densenet(num_classes, c, stride, depth, growth):
                 stage3=nn.Sequential(*_transition(w[2]), *_dense(w[2], growth, n)),
                 head=nn.Sequential(_norm_relu(w[3]), *_head(w[3], num_classes)))
 
-# %% ../nbs/04_models.ipynb #9390c87d
+# %% ../nbs/04_models.ipynb #44e9cf78
 def _unit(c_in, c_out, size=3, stride=1, padding=1):
     return [nn.Conv2d(c_in, c_out, size, stride, padding), nn.BatchNorm2d(c_out), nn.GELU(approximate="tanh")]
 
@@ -169,7 +168,7 @@ def _allconv(num_classes, c, stride):
                 stage3=nn.Sequential(*_smaller(), *_unit(b, b, padding=0), *_unit(b, b, 1, padding=0), *_unit(b, b, 1, padding=0)),
                 head=_head(b, num_classes))
 
-# %% ../nbs/04_models.ipynb #88988582
+# %% ../nbs/04_models.ipynb #14784beb
 _BUILDERS = {**{f"resnet{n}": partial(_resnet, depth=n) for n in (8, 20, 32, 44, 56)}, "resnet18": _resnet18,
              "resnext11": partial(_resnext, depth=11, cardinality=2, base_width=16, widen=1),
              "resnext29": partial(_resnext, depth=29, cardinality=4, base_width=32, widen=4),
@@ -186,7 +185,7 @@ def _seeded(seed):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would also reseed the GPU's
         yield
 
-# %% ../nbs/04_models.ipynb #b2c9492e
+# %% ../nbs/04_models.ipynb #635b8c9f
 def _own(name, num_classes, width=1.0, stem_stride=1):
     "A network of ours, initialised as He et al. 2015 (fan out)."
     if not width > 0: raise ValueError(f"width is {width!r}; it multiplies the channel counts and must be above 0")
@@ -197,9 +196,10 @@ def _own(name, num_classes, width=1.0, stem_stride=1):
         if isinstance(m, (nn.Conv2d, nn.Linear)) and m.bias is not None: nn.init.zeros_(m.bias)
     return net
 
-# %% ../nbs/04_models.ipynb #2f107e5c
+# %% ../nbs/04_models.ipynb #7cac2116
 def _torchvision(name, num_classes, weights=None, **options):
     "A torchvision classifier, without weights unless asked."
+    import torchvision  # here, because importing it takes two seconds
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known: raise ValueError(f"unknown network torchvision:{name}; torchvision has {', '.join(known)}")
     try: net = torchvision.models.get_model(name, weights=weights, **options, **({} if weights else {"num_classes": num_classes}))
@@ -210,7 +210,7 @@ def _torchvision(name, num_classes, weights=None, **options):
         net.set_submodule(last, nn.Linear(linear.in_features, num_classes))
     return net
 
-# %% ../nbs/04_models.ipynb #155aaa30
+# %% ../nbs/04_models.ipynb #d18b2f16
 def create(name:str, # e.g. "resnet20", or "torchvision:resnet50"
            num_classes:int=10, # outputs
            *,
@@ -230,7 +230,7 @@ def create(name:str, # e.g. "resnet20", or "torchvision:resnet50"
     with _seeded(seed): net = _torchvision(rest, num_classes, **options) if library else _own(name, num_classes, **options)
     return _normalised(net, mean, std)
 
-# %% ../nbs/04_models.ipynb #0ebaad10
+# %% ../nbs/04_models.ipynb #448b6364
 def n_parameters(model:nn.Module) -> int:
     "Number of trainable numbers; BatchNorm's running statistics do not count."
     return sum(p.numel() for p in model.parameters())
@@ -241,7 +241,7 @@ def layers(name:str, # as for `create`
     with torch.device("meta"): net = create(name)
     return [child for child, _ in net.named_children() if child != "head"]
 
-# %% ../nbs/04_models.ipynb #bd156ad4
+# %% ../nbs/04_models.ipynb #1a9fd237
 def save_weights(model:nn.Module, # normalisation included
                  path, # .safetensors
                 ) -> Path:
@@ -255,7 +255,7 @@ def save_weights(model:nn.Module, # normalisation included
     finally: part.unlink(missing_ok=True)
     return path
 
-# %% ../nbs/04_models.ipynb #0515b676
+# %% ../nbs/04_models.ipynb #e92d1cf5
 def _read(path:Path) -> dict: # name -> tensor
     "The tensors in a file, without wrapping and prefixes."
     if not path.is_file(): raise FileNotFoundError(f"no weights at {path}")
@@ -268,7 +268,7 @@ def _read(path:Path) -> dict: # name -> tensor
         raise ValueError(f"{path.name} holds no weights: expected a dictionary of tensors, alone or under 'state_dict'")
     return {re.sub(r"^(module\.|_orig_mod\.)+", "", k): v for k, v in state.items()}
 
-# %% ../nbs/04_models.ipynb #9ab1eb03
+# %% ../nbs/04_models.ipynb #4219abe5
 _TRANSLATIONS = ((), # our own names
     ((r"^conv1\.", "stem.0."), (r"^bn1\.", "stem.1."), (r"^layer(\d)\.", r"stage\1."), (r"^linear\.", "head.2.")), # ResNet-20
     ((r"^conv1\.", "stem.0."), (r"^layer1\.0\.", "stage1."), (r"^layer1\.1\.", "stage2."), (r"^linear1\.", "head.1."), (r"^linear2\.", "head.3."))) # ResNet-2b
@@ -281,7 +281,7 @@ def _translate(state, rules):
 
 def _optional(key): return key in ("mean", "std") or key.endswith("num_batches_tracked")
 
-# %% ../nbs/04_models.ipynb #3566b210
+# %% ../nbs/04_models.ipynb #6eeb9b93
 def _differences(ours:dict, theirs:dict) -> list[str]:
     "What keeps `theirs` from being loaded into `ours`: one line a kind."
     found = {"missing": [k for k in ours if k not in theirs and not _optional(k)], "unexpected": [k for k in theirs if k not in ours],

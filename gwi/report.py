@@ -10,7 +10,7 @@ __all__ = ['COLUMNS', 'PROTOCOLS', 'STUDY', 'KEYS', 'LABELS', 'STYLES', 'ORDER',
            'figure_attack', 'figure_lowdata', 'figure_training', 'figure_ablation', 'figure_gradcam', 'figure_groups',
            'write_figures', 'compare']
 
-# %% ../nbs/10_report.ipynb #6fb0ab98
+# %% ../nbs/10_report.ipynb #4cae1851
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +23,13 @@ from matplotlib.figure import Figure
 from . import config
 from .config import CORRUPTIONS, HELD_OUT
 
-# %% ../nbs/10_report.ipynb #356fa08d
+# %% ../nbs/10_report.ipynb #bd2a0a93
 COLUMNS = "profile run dataset model method seed protocol condition level metric value n".split()
 PROTOCOLS = ("clean", "corruption", "attack", "lowdata", "ablation", "training", "speed")
 STUDY = ["profile", "dataset", "model"]                                # one table covers one of these
 KEYS = ["method", "protocol", "condition", "level", "metric"]          # one cell of a table is one of these
 LABELS = {"cifar10": "CIFAR-10", "cifar10-jpeg75": "CIFAR-10 (JPEG quality-75 copy)", "cifar100": "CIFAR-100", "mCE": "mCE",
-          "fgsm": "FGSM", "pgd20": "PGD-20", "autoattack": "AutoAttack", "unchanged": "unchanged (main runs)"}
+          "fgsm": "FGSM", "pgd20": "PGD-20", "autoattack": "AutoAttack", "unchanged": "unchanged (main runs)", "n_groups": "number of groups"}
 STYLES = {"standard": ("#000000", "o", "-"), "cutout": ("#777777", "x", ":"), "mixup": ("#009E73", "*", "--"),
           "cutmix": ("#009E73", "p", ":"), "augmix": ("#E69F00", "s", "--"), "extra-step": ("#56B4E9", "v", ":"),
           "extra-step+orth": ("#56B4E9", "<", "--"), "random-mask": ("#CC79A7", "P", (0, (5, 1, 1, 1))), "gwi": ("#0072B2", "D", "-"),
@@ -37,7 +37,7 @@ STYLES = {"standard": ("#000000", "o", "-"), "cutout": ("#777777", "x", ":"), "m
 ORDER = ("clean", *CORRUPTIONS, "mCE", *(f"mean ({k} of 15)" for k in range(1, 15)), *HELD_OUT, "held-out mean",
          *(f"mean ({k} of 4)" for k in range(1, 4)), "fgsm", "pgd20", "autoattack", "unchanged", "n_groups", "layer")
 
-# %% ../nbs/10_report.ipynb #a19443d1
+# %% ../nbs/10_report.ipynb #08694657
 def label(name:str, # a method, data set, condition or metric as the rows spell it
          ) -> str: # as people read it
     "The name for tables and figures."
@@ -54,7 +54,7 @@ def method_order(methods, # names, in any order and number
     known = list(STYLES)
     return sorted(set(methods), key=lambda m: (known.index(m) if m in known else len(known), m))
 
-# %% ../nbs/10_report.ipynb #145da52f
+# %% ../nbs/10_report.ipynb #ee4445bc
 def _level(value):
     "2, 2.0 and '2' are the same level; none is ''."
     text = "" if pd.isna(value) else str(value)
@@ -72,19 +72,20 @@ def validate(rows:pd.DataFrame, # with the columns of `COLUMNS`
         if (bad := ~np.isfinite(numbers.to_numpy(float))).any(): raise ValueError(f"{name}: row {bad.argmax() + 1}: {column} {rows[column][bad.argmax()]!r} is not a number")
         rows[column] = numbers.astype(float if column == "value" else int)
     if unknown := sorted(set(rows.protocol) - set(PROTOCOLS)): raise ValueError(f"{name}: protocol {unknown[0]!r} is none of {', '.join(PROTOCOLS)}")
-    rows["level"] = rows.level.map(_level)
+    rows["level"] = rows.level.map(_level).where(rows.protocol != "clean", "")  # a clean evaluation has no level
     if (twice := rows.duplicated(COLUMNS[:-2])).any():
         raise ValueError(f"{name}: stands there twice: {' '.join(map(str, rows[twice].iloc[0][COLUMNS[:-2]]))}")
     return rows.sort_values(COLUMNS[:-2], ignore_index=True)  # so that no result depends on the order of rows
 
-# %% ../nbs/10_report.ipynb #8bcf2750
+# %% ../nbs/10_report.ipynb #65af5f37
 def _folder(root):
     "`root` from here, else from the project's root (notebooks run in nbs/)."
     return Path(root) if Path(root).exists() else config.root() / root
 
 def _read(file, name):
-    try: return validate(pd.read_csv(file, dtype=str, keep_default_na=False), name)
+    try: frame = pd.read_csv(file, dtype=str, keep_default_na=False)
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as e: raise ValueError(f"{name}: not a CSV file: {e}") from None
+    return validate(frame, name) if frame.empty or not set(COLUMNS) <= set(frame) else frame
 
 def read_rows(root="results", # a results folder, or any folder below it; relative: from here or from the project's root
              ) -> pd.DataFrame: # columns of `COLUMNS`
@@ -92,7 +93,12 @@ def read_rows(root="results", # a results folder, or any folder below it; relati
     folder = _folder(root)
     files = [f for f in sorted(folder.rglob("*.csv")) if not {"tables", "figures", "notebooks"} & set(f.relative_to(folder).parts)]
     if not files: raise FileNotFoundError(f"{root}: no rows files (<profile>/rows/<run>/<protocol>.csv) below it; `make repro` makes them")
-    return pd.concat([_read(f, f.relative_to(folder).as_posix()) for f in files], ignore_index=True)
+    read = {f.relative_to(folder).as_posix(): f for f in files}
+    read = {name: _read(f, name) for name, f in read.items()}
+    try: return validate(pd.concat(read.values())[COLUMNS])
+    except ValueError:  # all at once is fast; file by file says where
+        for name, rows in read.items(): validate(rows, name)
+        raise
 
 def read_explain(root, # results folder
                  profile:str, # as in the rows
@@ -103,14 +109,14 @@ def read_explain(root, # results folder
     if not file.is_file(): raise FileNotFoundError(f"{profile}/rows/{run}/explain.npz: no such file in {Path(root).name}")
     with np.load(file, allow_pickle=False) as arrays: return dict(arrays)
 
-# %% ../nbs/10_report.ipynb #ff283987
+# %% ../nbs/10_report.ipynb #8a89ec6f
 def published(path=None, # default: data/published.csv of the project
              ) -> pd.DataFrame: # quantity, value, source and the keys of the rows
     "What others published, in the names of the rows."
     frame = pd.read_csv(path or config.root() / "data" / "published.csv", dtype=str, keep_default_na=False)
     return frame.assign(value=pd.to_numeric(frame.value))
 
-# %% ../nbs/10_report.ipynb #b8b729db
+# %% ../nbs/10_report.ipynb #8e0b38af
 def corruption_means(rows:pd.DataFrame, # rows of protocol corruption, metric error
                     ) -> pd.DataFrame: # the same columns, level ''
     "Error of each run per corruption (mean over severities), then mCE over the 15 and the mean over the held-out 4, in per cent."
@@ -127,7 +133,7 @@ def corruption_means(rows:pd.DataFrame, # rows of protocol corruption, metric er
         parts.append(mean[mean["count"] == have].assign(condition=name))  # a run without all of them gets no mean
     return pd.concat(parts).assign(level="")[COLUMNS]
 
-# %% ../nbs/10_report.ipynb #b7f134c6
+# %% ../nbs/10_report.ipynb #ea9b408a
 def _same_seeds(clean, part):
     "The clean rows of the methods and seeds in `part`."
     return clean.merge(part[["method", "seed"]].drop_duplicates(), on=["method", "seed"])
@@ -163,7 +169,7 @@ def _training(part, rows):
     last = part[epoch == epoch.groupby(part.run).transform("max")]
     return pd.concat([part[part.condition == "run"].assign(level=""), last.assign(condition="last epoch", level="")])
 
-# %% ../nbs/10_report.ipynb #df518a24
+# %% ../nbs/10_report.ipynb #0b5ab59e
 BORROW = {"corruption": _corruption, "attack": _attack, "lowdata": _lowdata, "ablation": _ablation, "training": _training}
 
 def seed_values(rows:pd.DataFrame, # of one profile, data set and network
@@ -180,7 +186,7 @@ def seed_values(rows:pd.DataFrame, # of one profile, data set and network
         raise ValueError(f"two runs for the same cell and seed: {', '.join(sorted(set(values[twice].run))[:2])}; give a variant its own method name")
     return values
 
-# %% ../nbs/10_report.ipynb #aa55f2de
+# %% ../nbs/10_report.ipynb #1c84440a
 def _places(cells, protocol):
     "Names of the table's rows and columns."
     several = cells.method.nunique() > 1
@@ -189,7 +195,7 @@ def _places(cells, protocol):
     if protocol == "ablation":
         return [f"{label(m)}, {s}" if several else s for m, s in zip(cells.method, setting)], metric.replace({"error": "clean error"})
     column = {"clean": lambda r: label(r.metric), "training": lambda r: label(r.metric), "lowdata": lambda r: f"{r.level} %",
-              "attack": lambda r: f"{label(r.condition)} {r.level}/255" if r.level else label(r.condition)}.get(protocol, lambda r: label(r.condition))
+              "attack": lambda r: f"{label(r.condition)} {r.level}/255" if r.condition != "clean" else "clean"}.get(protocol, lambda r: label(r.condition))
     return cells.method.map(label), [column(r) for r in cells.itertuples()]
 
 def _sorted(cells):
@@ -199,7 +205,7 @@ def _sorted(cells):
                          "c": cells.condition.map(lambda c: ORDER.index(c) if c in ORDER else len(ORDER)), "n": cells.condition})
     return cells.loc[rank.sort_values(["m", "c", "n", "x", "l"], kind="stable").index].reset_index(drop=True)
 
-# %% ../nbs/10_report.ipynb #fc039cb5
+# %% ../nbs/10_report.ipynb #0bd47b78
 def summary(rows:pd.DataFrame, # of one profile, data set and network
             protocol:str, # one of `PROTOCOLS`
            ) -> pd.DataFrame: # one row per cell: row, column, KEYS, mean, std, seeds, images, best, suspect, published
@@ -212,23 +218,23 @@ def summary(rows:pd.DataFrame, # of one profile, data set and network
     cells["suspect"] = [key in flagged for key in zip(cells.method, cells.condition, cells.level)]
     lower = cells.metric.str.contains("error|ece|rms") & ~cells.suspect & (protocol != "training")
     shown = cells["mean"].round(2).where(lower)
-    group = shown.groupby(cells["column"])
-    cells["best"] = lower & (group.transform("count") > 1) & (shown == group.transform("min"))
+    lowest, highest = (shown.groupby(cells["column"]).transform(how) for how in ("min", "max"))
+    cells["best"] = lower & (shown == lowest) & (lowest < highest)
     known = published().rename(columns={"value": "published"})
     known = known[(known.dataset == values.dataset[0]) & (known.model == values.model[0])]
     return cells.merge(known[[*KEYS, "published"]], on=KEYS, how="left")
 
-# %% ../nbs/10_report.ipynb #7bb0b3b9
+# %% ../nbs/10_report.ipynb #36ffbd61
 TITLES = {"clean": "Error on the clean test set", "corruption": "Error under common corruptions, each averaged over its severities; mCE is the plain mean over the 15 corruptions",
           "attack": "Error under L∞ attacks of radius ε (in 1/255)", "lowdata": "Error after training on a share of every class",
           "ablation": "Ablation, one setting changed at a time; corruption error is the plain mean over the corruptions", "training": "Training, last epoch"}
 NOTES = {"cifar10-jpeg75": " The pictures are the JPEG quality-75 copy of CIFAR-10: not comparable with published CIFAR-10 figures."}
 
 def _counts(numbers, unit, names):
-    "'3 seeds', or '1 seed for cutout, 3 seeds otherwise': a number for each name."
-    text = lambda k: f"{k:,} {unit}" + ("" if k == 1 else "s")
-    groups = sorted(((list(dict.fromkeys(names[numbers == k])), k) for k in set(numbers)), key=lambda g: (len(g[0]), g[1]))
-    return ", ".join([f"{text(k)} for {', '.join(v)}" for v, k in groups[:-1]] + [text(groups[-1][1]) + " otherwise" * (len(groups) > 1)])
+    "'3 seeds (cutout, free: 1)': the number that most names have, and who has another."
+    groups = sorted(((list(dict.fromkeys(names[numbers == k])), k) for k in set(numbers)), key=lambda g: (-len(g[0]), -g[1]))
+    others = "; ".join(f"{', '.join(names)}: {k:,}" for names, k in groups[1:])
+    return f"{groups[0][1]:,} {unit}" + ("" if groups[0][1] == 1 else "s") + (f" ({others})" if others else "")
 
 def _epochs(rows, runs):
     "' (12)', or '' where the rows do not say."
@@ -236,10 +242,11 @@ def _epochs(rows, runs):
     last = sorted(set(pd.to_numeric(epochs.level).groupby(epochs.run).max().astype(int)))
     return f" ({' to '.join(map(str, (last[0], last[-1])[:len(last)]))})" if last else ""
 
-# %% ../nbs/10_report.ipynb #0fcb7222
+# %% ../nbs/10_report.ipynb #af603dec
 def caption(rows:pd.DataFrame, # of one profile, data set and network
             protocol:str, # one of `PROTOCOLS`
             title:str="", # default: what the protocol measures
+            signs:str="", # what else must be explained
            ) -> str: # plain text
     "What a table or figure shows: profile, data set, network, seeds, images, last epoch and the command."
     values, first = _sorted(seed_values(rows, protocol)), rows.iloc[0]
@@ -247,9 +254,9 @@ def caption(rows:pd.DataFrame, # of one profile, data set and network
     images = "training image" if protocol == "training" else "test image"
     return (f"{title or TITLES.get(protocol, protocol)}. Profile {first.profile}, data set {label(first.dataset)}, network {first.model};"
             f" {_counts(seeds.to_numpy(), 'seed', seeds.index.map(label).to_numpy())}; {_counts(values.n.to_numpy(), images, values.condition.map(label).to_numpy())};"
-            f" last epoch{_epochs(rows, values.run)}.{NOTES.get(first.dataset, '')} Made by: make repro PROFILE={first.profile}")
+            f" last epoch{_epochs(rows, values.run)}.{NOTES.get(first.dataset, '')}{signs} Made by: make repro PROFILE={first.profile}")
 
-# %% ../nbs/10_report.ipynb #2b984bc3
+# %% ../nbs/10_report.ipynb #491615c4
 DECIMALS = {"updates": 0, "regularised_steps": 0, "loss": 3, "selected_share": 3}  # else 2
 TEX = {"\\": r"\textbackslash{}", **{c: "\\" + c for c in "&%$#_{}"}, "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
        "†": r"$\dagger$", "ε": r"$\varepsilon$", "∞": r"$\infty$", "–": "--", "×": r"$\times$", "−": "$-$", "λ": r"$\lambda$"}
@@ -269,7 +276,7 @@ def cell_text(cell, # a row of `summary`
     text = bold.format(escape(text)) if cell.best else escape(text)
     return text + escape("†" if cell.suspect else "") + ("" if np.isnan(cell.published) else f" [{cell.published:.2f}]")
 
-# %% ../nbs/10_report.ipynb #72f87157
+# %% ../nbs/10_report.ipynb #27b0a9fb
 @dataclass
 class Table:
     "A table: its `name`, its cells (see `summary`) and its `caption`."
@@ -306,26 +313,27 @@ class Table:
         "A pipe table below its caption."
         lines = ["| " + " | ".join(r) + " |" for r in self.text("**{}**", lambda t: str(t).replace("|", r"\|"))]
         rule = "|---|" + "---:|" * (lines[0].count(" | "))
-        return "\n".join([self.caption + self.legend(), "", lines[0], rule, *lines[1:]]) + "\n"
+        return "\n".join([self.caption, "", lines[0], rule, *lines[1:]]) + "\n"
 
     def to_latex(self) -> str:
         r"A table environment with booktabs rules; needs \usepackage{booktabs}."
         head, *body = [" & ".join(r) + r" \\" for r in self.text(r"\textbf{{{}}}", escape)]
-        return "\n".join([r"\begin{table}", r"\centering\small\setlength{\tabcolsep}{3pt}", rf"\caption{{{escape(self.caption + self.legend())}}}",
+        return "\n".join([r"\begin{table}", r"\centering\small\setlength{\tabcolsep}{3pt}", rf"\caption{{{escape(self.caption)}}}",
                           rf"\begin{{tabular}}{{l{'r' * head.count('&')}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
 
-    def legend(self) -> str:
-        "The signs that occur, explained."
-        signs = {"Mean ± sample standard deviation over seeds.": self.frame["std"].notna().any(), "Bold: lowest error.": self.frame.best.any(),
-                 "[ ]: published value.": self.frame.published.notna().any(), "†: suspected gradient masking, not ranked.": self.frame.suspect.any()}
-        return "".join(f" {text}" for text, occurs in signs.items() if occurs)
+# %% ../nbs/10_report.ipynb #c28727b4
+def _signs(cells):
+    "The signs that occur, explained."
+    signs = {"Mean ± sample standard deviation over seeds.": cells["std"].notna().any(), "Bold: lowest error.": cells.best.any(),
+             "[ ]: published value.": cells.published.notna().any(), "†: suspected gradient masking, not ranked.": cells.suspect.any()}
+    return "".join(f" {text}" for text, occurs in signs.items() if occurs)
 
-# %% ../nbs/10_report.ipynb #d3f1db48
 def table(rows:pd.DataFrame, # of one profile, data set and network
           protocol:str, # one of `PROTOCOLS`
          ) -> Table:
     "The table of a protocol: methods × conditions, mean ± standard deviation over seeds."
-    return Table(protocol, summary(rows, protocol), caption(rows, protocol))
+    cells = summary(rows, protocol)
+    return Table(protocol, cells, caption(rows, protocol, signs=_signs(cells)))
 
 def studies(rows:pd.DataFrame, # any rows
            ): # yields (suffix for file names, rows of one profile, data set and network)
@@ -349,16 +357,19 @@ def write_tables(rows:pd.DataFrame, # from `read_rows`
             notes[protocol + suffix] = "written"
     return notes
 
-# %% ../nbs/10_report.ipynb #51a7dde8
+# %% ../nbs/10_report.ipynb #e0f5ae39
 LOOK = {"font.size": 7, "axes.titlesize": 7.5, "axes.labelsize": 7, "legend.fontsize": 7, "xtick.labelsize": 7, "ytick.labelsize": 7,
         "figure.titlesize": 7.5, "lines.linewidth": 1.1, "lines.markersize": 3.8, "errorbar.capsize": 1.5, "axes.grid": True, "grid.color": "#DDDDDD",
         "grid.linewidth": 0.5, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "legend.frameon": False, "svg.hashsalt": "gwi"}
 
 def new_figure(width:float, # inches
                height:float, # inches
+               rows=None, # whose data set and network the title names
               ) -> Figure:
     "An empty figure; it belongs to no window and to no notebook."
-    return Figure((width, height), layout="constrained")
+    figure = Figure((width, height), layout="constrained")
+    if rows is not None: figure.suptitle(f"{label(rows.dataset.iloc[0])}, {rows.model.iloc[0]}")
+    return figure
 
 @matplotlib.rc_context(LOOK)
 def save(figure:Figure,
@@ -368,15 +379,17 @@ def save(figure:Figure,
     figure.savefig(f"{path}.svg", metadata={"Date": None, "Creator": None})
     figure.savefig(f"{path}.png", metadata={"Software": None}, dpi=200)
 
-# %% ../nbs/10_report.ipynb #c7a49e49
-def _lines(ax, frame, x):
+# %% ../nbs/10_report.ipynb #cf8a3525
+def _lines(ax, frame, x, apart=0.02):
     "Mean over seeds against column `x`, a line a method, bars of one sample standard deviation; methods stand a little apart."
     methods, xs = method_order(frame.method), pd.to_numeric(frame[x])
-    step = 0.02 * (xs.max() - xs.min()) / max(len(methods) - 1, 1)
+    step = apart * (xs.max() - xs.min()) / max(len(methods) - 1, 1)
     for i, method in enumerate(methods):
         part = frame[frame.method == method].assign(x=xs)
         stats = part.groupby(["x", "seed"]).value.mean().groupby("x").agg(["mean", "std"])
-        ax.errorbar(stats.index + step * (2 * i - len(methods) + 1), stats["mean"], stats["std"], label=label(method), elinewidth=0.6, **style(method))
+        every = max(1, len(stats) // 10)  # of 200 epochs, mark ten
+        ax.errorbar(stats.index + step * (2 * i - len(methods) + 1), stats["mean"], stats["std"], label=label(method), elinewidth=0.6,
+                    markevery=every, errorevery=every, **style(method))
 
 def _legend(figure, ax, ncols):
     handles, labels = ax.get_legend_handles_labels()
@@ -388,31 +401,29 @@ def _grid(figure, panels, columns, **kwargs):
     for ax in axes[len(panels):]: ax.remove()
     return axes
 
-# %% ../nbs/10_report.ipynb #14f70104
+# %% ../nbs/10_report.ipynb #318cbfa1
 FAMILIES = {"the 15 corruptions": CORRUPTIONS, "noise": CORRUPTIONS[:3], "blur": CORRUPTIONS[3:7], "weather": CORRUPTIONS[7:11],
             "digital": CORRUPTIONS[11:], "held out": HELD_OUT}
 
 @matplotlib.rc_context(LOOK)
-def figure_severity(rows:pd.DataFrame # of one profile, data set and network
-                   ) -> Figure: # two columns wide
+def figure_severity(rows:pd.DataFrame) -> Figure: # two columns wide
     "Error against severity, for all corruptions and by family."
     part = rows[(rows.protocol == "corruption") & (rows.metric == "error")]
     panels = [f for f, names in FAMILIES.items() if part.condition.isin(names).any()]
-    figure = new_figure(6.9, 1.0 + 1.6 * -(-len(panels) // 3))
+    figure = new_figure(6.9, 1.0 + 1.6 * -(-len(panels) // 3), rows)
     for i, (ax, family) in enumerate(zip(axes := _grid(figure, panels, 3, sharex=True, sharey=True), panels)):
         _lines(ax, part[part.condition.isin(FAMILIES[family])], "level")
         ax.set(title=family, ylabel="error (%)" if i % 3 == 0 else "", xlabel="severity" if i >= len(panels) - 3 else "", xticks=range(1, 6))
     _legend(figure, axes[0], 6)
     return figure
 
-# %% ../nbs/10_report.ipynb #1f4c3bf8
+# %% ../nbs/10_report.ipynb #4761e3d0
 @matplotlib.rc_context(LOOK)
-def figure_heatmap(rows:pd.DataFrame # of one profile, data set and network
-                  ) -> Figure: # two columns wide
+def figure_heatmap(rows:pd.DataFrame) -> Figure: # two columns wide
     "Error per method and corruption, mean over severities and seeds; darker is worse, and the number is in the cell."
     made = Table("corruption", summary(rows, "corruption"), "")
     wide = made.wide(made.frame["mean"]).astype(float)
-    figure = new_figure(6.9, 1.0 + 0.24 * len(wide))
+    figure = new_figure(6.9, 1.1 + 0.24 * len(wide), rows)
     text = wide.map(lambda v: "" if np.isnan(v) else f"{v:.1f}" if v < 99.95 else "100")
     ax = sns.heatmap(wide, ax=figure.subplots(), annot=text, fmt="", cmap="Greys", vmin=0, vmax=1.25 * wide.max().max(), cbar=False, linewidths=0.5, annot_kws={"size": 7})
     ax.set(xlabel="", ylabel="")
@@ -420,15 +431,14 @@ def figure_heatmap(rows:pd.DataFrame # of one profile, data set and network
     ax.tick_params(length=0)
     return figure
 
-# %% ../nbs/10_report.ipynb #386f09c2
+# %% ../nbs/10_report.ipynb #034b158a
 @matplotlib.rc_context(LOOK)
-def figure_attack(rows:pd.DataFrame # of one profile, data set and network
-                 ) -> Figure: # two columns wide, with one attack one column
+def figure_attack(rows:pd.DataFrame) -> Figure: # two columns wide, with one attack one column
     "Accuracy against ε, a panel an attack."
     values = seed_values(rows, "attack")
     values = values.assign(value=100 - values.value, level=values.level.replace("", "0"))
     panels = [c for c in ORDER if c in set(values.condition) - {"clean"}] + sorted(set(values.condition) - set(ORDER))
-    figure = new_figure(6.9 if len(panels) > 1 else 3.3, 2.4)
+    figure = new_figure(6.9 if len(panels) > 1 else 3.3, 2.5, rows)
     suspect = summary(rows, "attack").query("suspect")
     for i, (ax, attack) in enumerate(zip(axes := _grid(figure, panels, len(panels), sharey=True), panels)):
         _lines(ax, values[values.condition.isin(["clean", attack])], "level")
@@ -438,40 +448,37 @@ def figure_attack(rows:pd.DataFrame # of one profile, data set and network
     _legend(figure, axes[0], 6 if len(panels) > 1 else 3)
     return figure
 
-# %% ../nbs/10_report.ipynb #ab64041f
+# %% ../nbs/10_report.ipynb #04c60d11
 @matplotlib.rc_context(LOOK)
-def figure_lowdata(rows:pd.DataFrame # of one profile, data set and network
-                  ) -> Figure: # one column wide
+def figure_lowdata(rows:pd.DataFrame) -> Figure: # one column wide
     "Error against the share of the training images of every class."
-    values, figure = seed_values(rows, "lowdata"), new_figure(3.3, 2.4)
+    values, figure = seed_values(rows, "lowdata"), new_figure(3.3, 2.6, rows)
     _lines(ax := figure.subplots(), values, "level")
     ax.set(xlabel="share of the training images (%)", ylabel="error (%)", xticks=sorted(set(pd.to_numeric(values.level))), ylim=(0, None))
     _legend(figure, ax, 2)
     return figure
 
-# %% ../nbs/10_report.ipynb #b04d4dc1
+# %% ../nbs/10_report.ipynb #4f7be41f
 @matplotlib.rc_context(LOOK)
-def figure_training(rows:pd.DataFrame # of one profile, data set and network
-                   ) -> Figure: # two columns wide
+def figure_training(rows:pd.DataFrame) -> Figure: # two columns wide
     "Loss and training error against the epoch, main runs only."
     part = _main_runs(rows[(rows.protocol == "training") & (rows.condition == "epoch")], rows)
     panels = [m for m in ("loss", "train_error") if m in set(part.metric)]
-    figure = new_figure(6.9, 2.7)
+    figure = new_figure(6.9, 2.8, rows)
     for ax, metric in zip(axes := _grid(figure, panels, 2), panels):
-        _lines(ax, part[part.metric == metric], "level")
-        ax.set(xlabel="epoch", ylabel={"loss": "training loss", "train_error": "training error (%)"}[metric], yscale="log" if metric == "loss" else "linear")
+        _lines(ax, part[part.metric == metric], "level", apart=0)
+        ax.set(xlabel="epoch", ylabel={"loss": "training loss", "train_error": "training error (%)"}[metric], ylim=(0, None))
     _legend(figure, axes[0], 6)
     return figure
 
-# %% ../nbs/10_report.ipynb #eab9ecdd
+# %% ../nbs/10_report.ipynb #5a7f03ba
 @matplotlib.rc_context(LOOK)
-def figure_ablation(rows:pd.DataFrame # of one profile, data set and network
-                   ) -> Figure: # one column wide a setting
+def figure_ablation(rows:pd.DataFrame) -> Figure: # one column wide a setting
     "Error against each setting that was changed, with the unchanged runs as a dashed line."
     cells = summary(rows, "ablation")
     keys = [c for c in cells.condition.unique() if c != "unchanged"]
     looks = dict(zip(cells["column"].unique(), (("#0072B2", "o"), ("#D55E00", "s"))))
-    figure = new_figure(3.3 * min(len(keys), 2), 0.7 + 1.7 * -(-len(keys) // 2))
+    figure = new_figure(3.3 * min(len(keys), 2), 0.8 + 1.7 * -(-len(keys) // 2), rows)
     for ax, key in zip(axes := _grid(figure, keys, 2, sharey=True), keys):
         for column, (color, marker) in looks.items():
             part = cells[(cells.condition == key) & (cells["column"] == column)]
@@ -482,14 +489,15 @@ def figure_ablation(rows:pd.DataFrame # of one profile, data set and network
     _legend(figure, axes[0], 2)
     return figure
 
-# %% ../nbs/10_report.ipynb #8f3bc579
+# %% ../nbs/10_report.ipynb #c0065a61
 @matplotlib.rc_context(LOOK)
 def figure_gradcam(explained:dict, # method -> arrays of `read_explain`; the same images for all
+                   rows=None, # whose data set and network the title names
                    n:int=6, # pictures at most
                   ) -> Figure: # two columns wide
     "Sample images and where each method looks."
     first = next(iter(explained.values()))
-    n, figure = min(n, len(first["images"])), new_figure(6.9, 0.2 + 1.15 * (1 + len(explained)))
+    n, figure = min(n, len(first["images"])), new_figure(6.9, 0.3 + 1.15 * (1 + len(explained)), rows)
     axes = figure.subplots(1 + len(explained), n, squeeze=False, subplot_kw=dict(xticks=[], yticks=[]))
     for j in range(n):
         image, height, width = first["images"][j], *first["images"].shape[1:3]
@@ -498,19 +506,21 @@ def figure_gradcam(explained:dict, # method -> arrays of `read_explain`; the sam
         for ax, arrays in zip(axes[1:, j], explained.values()):
             cam, extent = arrays["cam"][j], (-0.5, width - 0.5, height - 0.5, -0.5)
             ax.imshow(image)
-            ax.imshow(np.zeros_like(cam), cmap="gray", vmin=0, vmax=1, alpha=0.85 * (1 - cam), extent=extent, interpolation="bilinear")
-            if cam.min() < 0.5 < cam.max(): ax.contour(cam, [0.5], colors=["#E69F00"], linewidths=1, extent=extent, origin="upper")
+            ax.imshow(np.full_like(cam, 0.5), cmap="gray", vmin=0, vmax=1, alpha=0.9 * (1 - cam), extent=extent, interpolation="bilinear")
+            for color, line in (("white", 1.8), ("black", 0.8)) if cam.min() < 0.5 < cam.max() else ():
+                ax.contour(cam, [0.5], colors=[color], linewidths=line, extent=extent, origin="upper")
             ax.set_xlabel(f"says {arrays['predicted'][j]}" + ("" if arrays["predicted"][j] == first["labels"][j] else " (wrong)"))
     for ax, name in zip(axes[:, 0], ["image", *map(label, explained)]): ax.set_ylabel(name)
     for ax in axes.flatten(): ax.spines[:].set_visible(False); ax.grid(False)
     return figure
 
-# %% ../nbs/10_report.ipynb #8df56b13
+# %% ../nbs/10_report.ipynb #da7a9640
 @matplotlib.rc_context(LOOK)
-def figure_groups(arrays:dict # of `read_explain`, an inhibited run
+def figure_groups(arrays:dict, # of `read_explain`, an inhibited run
+                  rows=None, # whose data set and network the title names
                  ) -> Figure: # two columns wide
     "Image 0, the maps of its groups, and their size, importance and confidence."
-    figure, maps = new_figure(6.9, 2.9), arrays["group_maps"]
+    figure, maps = new_figure(6.9, 3.1, rows), arrays["group_maps"]
     top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.5])
     for ax, (name, map_) in zip(top.subplots(1, len(maps) + 1, subplot_kw=dict(xticks=[], yticks=[])),
                                 [("image", arrays["images"][0]), *((f"group {g + 1}", m) for g, m in enumerate(maps))]):
@@ -525,14 +535,14 @@ def figure_groups(arrays:dict # of `read_explain`, an inhibited run
         ax.ticklabel_format(axis="y", scilimits=(-2, 4))
     return figure
 
-# %% ../nbs/10_report.ipynb #7f589f0f
+# %% ../nbs/10_report.ipynb #96a6e49f
 FIGURES = {"severity": ("corruption", figure_severity, "Error against severity, mean over the corruptions of a family; bars: one standard deviation over seeds"),
            "heatmap": ("corruption", figure_heatmap, "Error (%) per method and corruption, mean over severities and seeds; mCE: plain mean over the 15 corruptions"),
            "attack": ("attack", figure_attack, "Accuracy under L∞ attacks of radius ε; ε = 0 is the clean accuracy of the same runs; a ring: suspected gradient masking"),
            "lowdata": ("lowdata", figure_lowdata, "Error against the share of the training images of every class"),
            "training": ("training", figure_training, "Training loss and training error"),
            "ablation": ("ablation", figure_ablation, "Ablation, one setting changed at a time; dashed: the unchanged setting"),
-           "gradcam": ("clean", None, "Grad-CAM on sample test images: what is lit carries the decision, the line surrounds the upper half of the map"),
+           "gradcam": ("clean", None, "Grad-CAM on sample test images: what keeps its contrast carries the decision, the line surrounds the upper half of the map"),
            "groups": ("clean", None, "Groups of channels of one test image under gwi: map, size, importance, and confidence in the true class when that group alone is inhibited")}
 
 def _explained(rows, root):
@@ -540,7 +550,7 @@ def _explained(rows, root):
     out = {}
     for method, run, profile in rows[rows.method.isin(["standard", "gwi"])].sort_values("seed", kind="stable")[["method", "run", "profile"]].drop_duplicates().itertuples(index=False):
         if method in out: continue
-        try: out[method] = read_explain(root, profile, run)
+        try: out[method] = read_explain(root, profile, run) | {"run": run}
         except FileNotFoundError: pass
     return {m: out[m] for m in method_order(out)}
 
@@ -550,9 +560,9 @@ def _drawn(name, rows, explained):
     if protocol not in set(rows.protocol): return f"skipped: no rows of protocol {protocol}"
     if draw: return draw(rows)
     if len(explained) < 2: return "skipped: no explain.npz of a standard and a gwi run"
-    return figure_gradcam(explained) if name == "gradcam" else figure_groups(explained["gwi"])
+    return figure_gradcam(explained, rows) if name == "gradcam" else figure_groups(explained["gwi"], rows)
 
-# %% ../nbs/10_report.ipynb #87df0b58
+# %% ../nbs/10_report.ipynb #1818a376
 def write_figures(rows:pd.DataFrame, # from `read_rows`
                   root, # results folder, for explain.npz
                   out, # folder, made if it is not there
@@ -567,12 +577,12 @@ def write_figures(rows:pd.DataFrame, # from `read_rows`
             notes[file] = figure if isinstance(figure, str) else "written"
             if isinstance(figure, str): continue
             save(figure, out / file)
-            shown = part[part.method.isin(explained)] if name in ("gradcam", "groups") else part
-            captions.append(f"![{file}]({file}.svg)\n\n{caption(shown, protocol, title)}\n")
+            runs = {"gradcam": [a["run"] for a in explained.values()], "groups": [a["run"] for m, a in explained.items() if m == "gwi"]}.get(name, part.run)
+            captions.append(f"![{file}]({file}.svg)\n\n{caption(part[part.run.isin(runs)], protocol, title)}\n")
     (out / "captions.md").write_text("\n".join(captions), encoding="utf-8")
     return notes
 
-# %% ../nbs/10_report.ipynb #99236922
+# %% ../nbs/10_report.ipynb #8fea30ed
 def _difference(both):
     "Absolute difference in percentage points, or in per cent of max(1, |old value|) where the metric is none."
     unit = both.value_old.abs().clip(lower=1) / 100
@@ -580,16 +590,16 @@ def _difference(both):
 
 def _verdict(both, tolerance):
     "rows, status, largest difference and where, for the rows of one table."
-    lost = both[both._merge != "both"]
     both = both.assign(difference=_difference(both))
-    worst = (lost if len(lost) else both.loc[[both.difference.fillna(0).idxmax()]]).iloc[0]
+    lost, resized, largest = both[both._merge != "both"], both[both.n_new != both.n_old], both.difference.max()
+    worst = (lost if len(lost) else resized if len(resized) else both.sort_values("difference", ascending=False)).iloc[0]
     where = " ".join(str(worst[c]) for c in ("run", "condition", "level", "metric") if worst[c] != "")
-    largest, same_n = both.difference.max(), (both.n_new == both.n_old).all()
-    if len(lost): return len(both), "different", largest, f"{len(lost)} rows only in the {'new' if worst._merge == 'left_only' else 'old'} ones, first {where}"
-    if largest == 0 and same_n: return len(both), "identical", 0.0, ""
-    return len(both), f"within {tolerance:g}" if largest <= tolerance and same_n else "different", largest, f"{where}: {worst.value_old:g} -> {worst.value_new:g}"
+    if len(lost): return len(both), "different", largest, f"{len(lost)} rows in one of the two only; {worst._merge.replace('left_only', 'new').replace('right_only', 'old')}: {where}"
+    if len(resized): return len(both), "different", largest, f"{where}: n {worst.n_old:g} -> {worst.n_new:g}"
+    if largest == 0: return len(both), "identical", 0.0, ""
+    return len(both), f"within {tolerance:g}" if largest <= tolerance else "different", largest, f"{where}: {worst.value_old:g} -> {worst.value_new:g}"
 
-# %% ../nbs/10_report.ipynb #b6e6c462
+# %% ../nbs/10_report.ipynb #11e28f6b
 def compare(new:pd.DataFrame, # rows
             old:pd.DataFrame, # rows, e.g. the committed ones
             tolerance:float=1.0, # percentage points
