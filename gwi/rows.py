@@ -5,20 +5,19 @@
 # %% auto #0
 __all__ = ['COLUMNS', 'PROTOCOLS', 'atomic_write', 'csv_text', 'digest', 'code_digest', 'hardware', 'write_rows']
 
-# %% ../nbs/01_rows.ipynb #8f52e843
+# %% ../nbs/01_rows.ipynb #900f7bf7
 import csv
 import hashlib
 import io
 import json
 import os
 import platform
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
 from . import config
 
-# %% ../nbs/01_rows.ipynb #cd1c1132
+# %% ../nbs/01_rows.ipynb #853b811b
 COLUMNS = ("profile", "run", "dataset", "model", "method", "seed", "protocol", "condition", "level", "metric", "value", "n")
 PROTOCOLS = ("clean", "corruption", "attack", "lowdata", "ablation", "training", "speed")
 
@@ -31,7 +30,7 @@ def atomic_write(path:Path, # the file
     part.write_bytes(content.encode() if isinstance(content, str) else content)
     os.replace(part, path)
 
-# %% ../nbs/01_rows.ipynb #c09ac6fc
+# %% ../nbs/01_rows.ipynb #b3af5ba9
 def csv_text(run:config.Run, # whose rows
              protocol:str, # one of PROTOCOLS
              records:list[dict], # condition, level, metric, value, n
@@ -48,8 +47,7 @@ def csv_text(run:config.Run, # whose rows
 
 def _short(x): return format(x, ".10g") if isinstance(x, (int, float)) else x
 
-# %% ../nbs/01_rows.ipynb #c20961a9
-@lru_cache(None)
+# %% ../nbs/01_rows.ipynb #2f62d247
 def digest(*paths:Path # files or folders
           ) -> str: # 16 hex digits
     "SHA-256 over names and contents."
@@ -72,7 +70,7 @@ def hardware() -> str: # "AMD EPYC, 2 cores"
     names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
     return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
 
-# %% ../nbs/01_rows.ipynb #2b98dfb5
+# %% ../nbs/01_rows.ipynb #6fd52d44
 def write_rows(run:config.Run, # whose rows
                protocol:str, # one of PROTOCOLS
                records:list[dict], # condition, level, metric, value, n

@@ -8,7 +8,7 @@ __all__ = ['SUMS', 'MODULES', 'batch_positions', 'cosine', 'pictures', 'Trainer'
            'total_rows', 'modules_of', 'parameters_of', 'checkpoint_path', 'identity', 'save', 'restore', 'train',
            'clear', 'load_model', 'main']
 
-# %% ../nbs/06_train.ipynb #99182425
+# %% ../nbs/06_train.ipynb #711c4b12
 import argparse
 import hashlib
 import json
@@ -27,7 +27,7 @@ from . import augment, config, data, models, rows
 from .inhibition import GroupWiseInhibition, correct
 from .streams import seed_for, stream
 
-# %% ../nbs/06_train.ipynb #04b8d5c2
+# %% ../nbs/06_train.ipynb #636f5bd0
 def batch_positions(seed:int, # the run's seed
                     step:int, # number of the batch
                     n:int, # training images
@@ -43,7 +43,7 @@ def cosine(step:int, total:int, lr:float, lr_end:float) -> float:
     "Learning rate of a step: cosine from lr to lr_end (released code)."
     return lr_end + (lr - lr_end) * (1 + math.cos(math.pi * step / total)) / 2
 
-# %% ../nbs/06_train.ipynb #ba9926ad
+# %% ../nbs/06_train.ipynb #d0a8684a
 def pictures(run:config.Run,
              images:Tensor, # uint8 [B,3,H,W]
              labels:Tensor, # [B] int64
@@ -62,7 +62,7 @@ def pictures(run:config.Run,
         return mix(x, F.one_hot(labels, num_classes).float(), *draw(kind), alpha)
     return augment.as_float(x), labels
 
-# %% ../nbs/06_train.ipynb #6167821c
+# %% ../nbs/06_train.ipynb #3bb994ec
 class Trainer:
     "A run in progress: network, optimiser, regulariser, counters."
     def __init__(self, run, dataset):
@@ -81,7 +81,7 @@ class Trainer:
 
 SUMS = ("images", "loss", "wrong", "selected", "steps", "inhibited", "saturated", "ce", "orth")  # since the epoch began
 
-# %% ../nbs/06_train.ipynb #2318702b
+# %% ../nbs/06_train.ipynb #c674fef2
 def make_model(run, num_classes, seed=None):
     "The run's network, in the memory layout that is fastest here (channels last: 1.4 to 1.7 times on two cores)."
     m = run.settings.model
@@ -94,7 +94,7 @@ def make_regulariser(run, model):
     return GroupWiseInhibition(model, i.layer, i.n_groups, weight=i.weight, orth_weight=i.orth_weight * spec.orth, snap=i.snap,
                                mask=spec.mask, generator=torch.Generator())
 
-# %% ../nbs/06_train.ipynb #baf94df8
+# %% ../nbs/06_train.ipynb #b56b4c58
 def update(self, loss):
     "Backward pass and update."
     self.optimiser.zero_grad()
@@ -130,7 +130,7 @@ def count(self, **values):
 
 for f in (update, ordinary_step, regularised_step, count): setattr(Trainer, f.__name__, f)
 
-# %% ../nbs/06_train.ipynb #7ea966a9
+# %% ../nbs/06_train.ipynb #e05cee1b
 def due(run, step, total):
     "Whether the step has a regularised step behind it."
     i = run.settings.inhibition
@@ -150,7 +150,7 @@ def advance(self):
 
 Trainer.advance = advance
 
-# %% ../nbs/06_train.ipynb #170d5efe
+# %% ../nbs/06_train.ipynb #8d9ce904
 def epoch_ends(self): # the steps after which an epoch is over
     return [self.total * k // self.t.epochs for k in range(1, self.t.epochs + 1)]
 
@@ -174,7 +174,7 @@ def epoch_rows(log):
 
 for f in (epoch_ends, close_epoch): setattr(Trainer, f.__name__, f)
 
-# %% ../nbs/06_train.ipynb #5c23ce6e
+# %% ../nbs/06_train.ipynb #abe98250
 def total_rows(trainer):
     "Updates, regularised steps, and the share of the images of those steps that were selected."
     log, n = trainer.log, trainer.total * trainer.t.batch
@@ -184,7 +184,7 @@ def total_rows(trainer):
     if offered: values["selected_share"] = 100 * sum(e["selected"] for e in log) / offered
     return [dict(condition="run", level=0, metric=m, value=v, n=n) for m, v in values.items()]
 
-# %% ../nbs/06_train.ipynb #a383c64a
+# %% ../nbs/06_train.ipynb #5f69ec7b
 MODULES = ("config", "streams", "data", "augment", "models", "train")
 
 def modules_of(run): return MODULES + (("inhibition",) if run.spec.mask else ())
@@ -203,7 +203,7 @@ def identity(run):
     parts = [rows.code_digest(*modules_of(run)), rows.digest(config.data_dir(run.settings)), parameters_of(run), torch.__version__]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
-# %% ../nbs/06_train.ipynb #0f637729
+# %% ../nbs/06_train.ipynb #8ec84ae7
 def save(self):
     "Write the checkpoint."
     tensors = {f"model/{k}": v for k, v in self.model.state_dict().items()} | {"sums": self.sums}
@@ -233,7 +233,7 @@ def _set_momentum(self, p, value):
 
 for f in (save, restore, _set_momentum): setattr(Trainer, f.__name__, f)
 
-# %% ../nbs/06_train.ipynb #08a8c4a8
+# %% ../nbs/06_train.ipynb #ceec47bf
 def train(run:config.Run, # which
           dataset:data.Dataset|None=None, # default: the profile's
           *,
@@ -256,7 +256,7 @@ def train(run:config.Run, # which
     _finish(trainer, time.monotonic() - begin)
     return trainer
 
-# %% ../nbs/06_train.ipynb #cb700c7e
+# %% ../nbs/06_train.ipynb #4b1b682d
 def _report(trainer, first, begin):
     e, t = trainer.log[-1], trainer.t
     rate = (trainer.step - first) / (time.monotonic() - begin)
@@ -277,7 +277,7 @@ def clear(runs:list[config.Run]):
     "Delete the checkpoints of finished runs, so that asking for them again trains them again."
     for run in runs: checkpoint_path(run).unlink(missing_ok=True)
 
-# %% ../nbs/06_train.ipynb #3ddccf54
+# %% ../nbs/06_train.ipynb #e4977997
 def load_model(run:config.Run, # a trained run
                num_classes:int=10,
               ) -> torch.nn.Module: # in eval mode, on the device
@@ -289,7 +289,7 @@ def load_model(run:config.Run, # a trained run
     models.load_weights(model, path)
     return model.to(config.device()).eval()
 
-# %% ../nbs/06_train.ipynb #6c0dc74f
+# %% ../nbs/06_train.ipynb #6d298eaf
 def main(argv=None):
     "Train one run of the active profile."
     parser = argparse.ArgumentParser(prog="python -m gwi.train", description="Train one run of the profile in params.yaml.")
@@ -299,7 +299,7 @@ def main(argv=None):
         run = config.parse_run(args.run)
         train(run)
         clear([run])
-    except (config.ConfigError, FileNotFoundError, FloatingPointError) as e: parser.exit(2, f"gwi.train: {e}\n")
+    except (ValueError, FileNotFoundError, FloatingPointError) as e: parser.exit(2, f"gwi.train: {e}\n")
 
-# %% ../nbs/06_train.ipynb #accb67cf
+# %% ../nbs/06_train.ipynb #72aabe40
 if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file

@@ -1,0 +1,46 @@
+# make repro   from nothing to every table        make test   prove that the code is right        make help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help install repro test notebooks readme lock clean
+.DELETE_ON_ERROR:
+
+PROFILE ?= small
+PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3; do "$$p" -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,12))' 2>/dev/null && echo $$p; done))
+NEED_GB := 8
+RUN := . .venv/bin/activate && unset PYTHONDONTWRITEBYTECODE PYTHONPATH GWI_ROOT &&
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+	@echo "  PROFILE=$$(ls profiles | sed 's/\.yaml//' | paste -sd'|' -)   (default small)"
+
+install: .venv/installed  ## make .venv with the hash-locked dependencies and this package
+
+.venv/installed: requirements.lock setup.py settings.ini
+	@test -n "$(PYTHON)" || { echo "missing: Python 3.11 or 3.12 (found: $$(python3 --version 2>&1 || echo none)); install one, or say make PYTHON=/path/to/python"; exit 1; }
+	@free=$$(df -Pk . | awk 'NR==2 {print int($$4/1048576)}'); test -d .venv || test $$free -ge $(NEED_GB) || { echo "missing: disk space ($$free GB free here, $(NEED_GB) GB needed for the dependencies)"; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "missing: the venv module of $(PYTHON) (Debian: apt install python3-venv)"; exit 1; }
+	@test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
+	@test -x .venv/bin/uv || .venv/bin/python -m pip install -q --disable-pip-version-check uv
+	@echo "installing the dependencies (about 5 GB, minutes)"
+	@.venv/bin/uv pip install -q --python .venv/bin/python --require-hashes --compile-bytecode -r requirements.lock
+	@.venv/bin/uv pip install -q --python .venv/bin/python --no-deps -e .
+	@touch $@
+
+repro: install  ## run the pipeline of PROFILE and compare its rows with the committed ones
+	@$(RUN) python -m gwi.pipeline repro --profile "$(PROFILE)"
+
+test: install  ## nbdev_test, the tiny profile from nothing, notebooks and package in step
+	@$(RUN) python tests/check.py
+
+notebooks: install  ## execute all notebooks and save their outputs (after changing code)
+	@$(RUN) for f in nbs/*.ipynb nbs/tutorials/*.ipynb; do echo "$$f"; jupyter nbconvert --log-level ERROR --to notebook --execute --inplace "$$f"; done; nbdev_clean; nbdev_export
+
+readme: install  ## README.md from nbs/index.ipynb
+	@$(RUN) python tests/readme.py
+
+lock: install  ## compile requirements.lock anew from settings.ini
+	@.venv/bin/uv pip compile -q setup.py --extra dev --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header -o requirements.lock
+
+clean:  ## delete what can be made again: environment, caches, pictures, weights
+	@rm -rf .venv .cache .dvc/cache .dvc/tmp data/*/

@@ -1,0 +1,54 @@
+"What `make test` runs: nbdev_test, then whether notebooks, package and README are in step. Ends with 'N passed, N failed'."
+import filecmp
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+root = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(root / "tests"))
+from readme import render  # noqa: E402
+
+
+def tracked():
+    "The files of the working tree that git does not ignore."
+    out = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=root, capture_output=True, text=True)
+    if out.returncode: sys.exit("missing: a git checkout (the tests copy the files that git does not ignore)")
+    return [Path(f) for f in out.stdout.split("\0") if f and (root / f).is_file()]
+
+
+def notebooks():
+    "nbdev_test on everything; notebook -> passed."
+    names = [f.relative_to(root / "nbs").as_posix() for f in sorted((root / "nbs").rglob("*.ipynb")) if ".ipynb_checkpoints" not in f.parts]
+    run = subprocess.Popen(["nbdev_test", "--n_workers", "2", "--timing"], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = []
+    for line in run.stdout:
+        print(line, end="", flush=True)
+        said.append(line)
+    failed = {n for n in names if run.wait() and re.search(rf"(?<![\w/]){re.escape(n)}", "".join(said).partition("Failed On")[2])}
+    if run.returncode and not failed: failed = {"nbdev_test itself"}
+    return {n: n not in failed for n in [*names, *(failed - set(names))]}
+
+
+def in_step(command, kind):
+    "Whether a command of nbdev leaves the tree as it is, tried on a copy."
+    with tempfile.TemporaryDirectory() as folder:
+        for f in tracked():
+            (Path(folder) / f).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / f, Path(folder) / f)
+        subprocess.run([command], cwd=folder, check=True)
+        changed = [f for f in tracked() if f.parts[0] in kind and not filecmp.cmp(root / f, Path(folder) / f, shallow=False)]
+        new = [f for f in (Path(folder) / "gwi").glob("*.py") if not (root / "gwi" / f.name).exists()]
+    for f in [*changed, *new]: print(f"{command} changes {f}")
+    return not changed and not new
+
+
+results = {"nbdev_export leaves no diff": in_step("nbdev_export", ("gwi",)), "nbdev_clean leaves no diff": in_step("nbdev_clean", ("nbs",)),
+           "README.md is nbs/index.ipynb": (root / "README.md").read_text() == render(root)}
+results |= notebooks()
+for name, passed in results.items():
+    if not passed: print("FAILED:", name)
+print(f"{sum(results.values())} passed, {len(results) - sum(results.values())} failed")
+sys.exit(not all(results.values()))
