@@ -7,7 +7,7 @@ __all__ = ['NOTEBOOKS', 'StageError', 'parameter_names', 'clean_copy', 'Follow',
            'row_files', 'sha256', 'run_stage', 'check_distinct', 'drop_changed', 'activate', 'dvc', 'reproduce',
            'committed_rows', 'compare', 'main']
 
-# %% ../nbs/11_pipeline.ipynb #c3e986aa
+# %% ../nbs/11_pipeline.ipynb #0882ae54
 import argparse
 import hashlib
 import json
@@ -24,7 +24,7 @@ from pathlib import Path
 from . import config
 from .rows import atomic_write
 
-# %% ../nbs/11_pipeline.ipynb #57918d0d
+# %% ../nbs/11_pipeline.ipynb #d81f0911
 class StageError(RuntimeError):
     "A stage that failed; the message has at most four lines."
 
@@ -45,7 +45,7 @@ def clean_copy(nb):
             if "execution_count" in out: out["execution_count"] = None
     return nb
 
-# %% ../nbs/11_pipeline.ipynb #c7c58c87
+# %% ../nbs/11_pipeline.ipynb #5b19f93a
 class Follow:
     "Print the lines that appear in a log while the block runs."
     def __init__(self, log): self.log, self.done = Path(log), threading.Event()
@@ -65,7 +65,7 @@ class Follow:
                 elif finished: return
                 else: time.sleep(0.2)
 
-# %% ../nbs/11_pipeline.ipynb #1e107578
+# %% ../nbs/11_pipeline.ipynb #fde75021
 def _papermill():
     "papermill and nbformat, without a grammar of internet addresses that jsonschema builds if it can, for 2.4 seconds a stage."
     sys.modules.setdefault("rfc3987_syntax", None)
@@ -99,7 +99,7 @@ def _rewrite(copy):
     nb = clean_copy(nbformat.read(copy, 4))
     atomic_write(copy, nbformat.writes(nb) + "\n")
 
-# %% ../nbs/11_pipeline.ipynb #63bbe704
+# %% ../nbs/11_pipeline.ipynb #6f16d5db
 NOTEBOOKS = {"fetch": "fetch", "corrupt": "corrupt", "train": "train", "tables": "tables", "figures": "figures",
              **{p: "evaluate" for p in ("clean", "corruption", "attack", "lowdata", "ablation", "explain")}}
 
@@ -116,12 +116,14 @@ def row_files(s, stage, group) -> list[Path]: # of a training or evaluating stag
 
 def sha256(path): return hashlib.sha256(path.read_bytes()).hexdigest()
 
-# %% ../nbs/11_pipeline.ipynb #001bde05
+# %% ../nbs/11_pipeline.ipynb #a1c11cf7
 def run_stage(stage:str, # a key of NOTEBOOKS
               group:str="all", # as for `config.select`
              ):
     "Run the notebook of a stage and list the rows files that it wrote."
     if stage not in NOTEBOOKS: raise StageError(f"stage {stage!r} is none of {', '.join(NOTEBOOKS)}")
+    if (home := Path(config.__file__).resolve().parent.parent) != config.root().resolve():
+        raise StageError(f"the package gwi in use is not this project's: it lies in {home}; activate this project's environment")
     s, source = config.load(), config.root() / "nbs" / "experiments" / f"{NOTEBOOKS[stage]}.ipynb"
     files, begin = row_files(s, stage, group), time.time()
     parameters = {"group": group} | ({"protocol": stage} if NOTEBOOKS[stage] == "evaluate" else {})
@@ -132,7 +134,7 @@ def run_stage(stage:str, # a key of NOTEBOOKS
         listed = {f.relative_to(config.results_dir(s)).as_posix(): sha256(f) for f in files}
         atomic_write(list_path(s, stage, group), json.dumps(listed, indent=1) + "\n")
 
-# %% ../nbs/11_pipeline.ipynb #98003443
+# %% ../nbs/11_pipeline.ipynb #bded092d
 def check_distinct(s):
     "StageError if two runs of the profile have identical weights."
     seen = {}
@@ -142,15 +144,13 @@ def check_distinct(s):
         seen[weights] = side.parent.name
 
 def drop_changed(s):
-    "Forget the stages whose rows files are missing or not as listed, so that DVC runs them again; and rows files that no stage lists."
-    base, known = config.results_dir(s), set()
+    "Forget the stages whose rows files are missing or not as listed, so that DVC runs them again."
+    base = config.results_dir(s)
     for path in sorted((base / "stages").glob("*.json")):
         listed = json.loads(path.read_text())
-        known |= {base / f for f in listed}
         if any(not (base / f).exists() or sha256(base / f) != digest for f, digest in listed.items()): path.unlink()
-    return known
 
-# %% ../nbs/11_pipeline.ipynb #6b7ab8ff
+# %% ../nbs/11_pipeline.ipynb #47ec927f
 def activate(profile:str # the name of a file in profiles/
             ):
     "Make a profile the active params.yaml."
@@ -163,10 +163,12 @@ def activate(profile:str # the name of a file in profiles/
 
 def dvc(*args, **kwargs): return subprocess.run([sys.executable, "-m", "dvc", *args], cwd=config.root(), **kwargs)
 
-# %% ../nbs/11_pipeline.ipynb #44a26e7b
+# %% ../nbs/11_pipeline.ipynb #c8a47c35
 def reproduce(force=False):
     "Run `dvc repro` on the active profile, with the number of each stage; returns DVC's exit status."
     s, begin = config.load(), time.time()
+    if subprocess.run(["git", "rev-parse", "--git-dir"], cwd=config.root(), capture_output=True).returncode:
+        raise StageError("missing: a git repository, which DVC needs; in an unpacked archive `git init` makes one")
     mark = config.cache() / f"{s.profile}.started"
     drop_changed(s)
     if not mark.exists():
@@ -184,7 +186,7 @@ def reproduce(force=False):
     print(f"{s.profile}: {'done' if process.wait() == 0 else 'FAILED'} after {time.time() - begin:.0f} s")
     return process.returncode
 
-# %% ../nbs/11_pipeline.ipynb #557eb1e5
+# %% ../nbs/11_pipeline.ipynb #8b333b56
 def committed_rows(s):
     "The rows of the profile at git's HEAD as a DataFrame, or None where there is no git or nothing committed."
     from gwi import report
@@ -205,7 +207,7 @@ def compare():
     print("rows against the committed ones (tolerance: 1 percentage point, or 1 per cent of what is not an error):")
     for r in result.itertuples(): print(f"  {r.protocol:11} {r.rows:6} rows: {r.status}" + (f", largest difference {r.difference:.3g} at {r.where}" if r.status != "identical" else ""))
 
-# %% ../nbs/11_pipeline.ipynb #d9078e57
+# %% ../nbs/11_pipeline.ipynb #4ddbb846
 def main(argv=None):
     "Command line of the pipeline."
     parser = argparse.ArgumentParser(prog="python -m gwi.pipeline", description="Run a stage, or: repro, compare.")
@@ -222,5 +224,5 @@ def main(argv=None):
         compare()
     except (config.ConfigError, StageError, FileNotFoundError) as e: parser.exit(2, f"gwi.pipeline: {e}\n")
 
-# %% ../nbs/11_pipeline.ipynb #34fe56e9
+# %% ../nbs/11_pipeline.ipynb #086eeb02
 if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file
