@@ -16,7 +16,7 @@ help:  ## list the targets
 
 install: .venv/installed  ## make .venv with the hash-locked dependencies and this package
 
-.venv/installed: requirements.lock setup.py settings.ini
+.venv/installed: requirements.lock setup.py pyproject.toml settings.ini
 	@test -n "$(PYTHON)" || { echo "missing: Python 3.11 or 3.12 (found: $$(python3 --version 2>&1 || echo none)); install one, or say make PYTHON=/path/to/python"; exit 1; }
 	@free=$$(df -Pk . | awk 'NR==2 {print int($$4/1048576)}'); test -d .venv || test $$free -ge $(NEED_GB) || { echo "missing: disk space ($$free GB free here, $(NEED_GB) GB needed for the dependencies)"; exit 1; }
 	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "missing: the venv module of $(PYTHON) (Debian: apt install python3-venv)"; exit 1; }
@@ -24,7 +24,7 @@ install: .venv/installed  ## make .venv with the hash-locked dependencies and th
 	@test -x .venv/bin/uv || .venv/bin/python -m pip install -q --disable-pip-version-check uv
 	@echo "installing the dependencies (about 5 GB, minutes)"
 	@.venv/bin/uv pip install -q --python .venv/bin/python --require-hashes --compile-bytecode -r requirements.lock
-	@.venv/bin/uv pip install -q --python .venv/bin/python --no-deps -e .
+	@.venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 
 repro: install  ## run the pipeline of PROFILE and compare its rows with the committed ones
