@@ -34,7 +34,7 @@ test: install  ## nbdev_test, the tiny profile from nothing, notebooks and packa
 	@$(RUN) python tests/check.py
 
 notebooks: install  ## execute all notebooks and save their outputs (after changing code)
-	@$(RUN) for f in nbs/*.ipynb nbs/tutorials/*.ipynb; do echo "$$f"; jupyter nbconvert --log-level ERROR --to notebook --execute --inplace "$$f"; done; nbdev_clean; nbdev_export
+	@$(RUN) python tests/execute.py && nbdev_clean && nbdev_export
 
 readme: install  ## README.md from nbs/index.ipynb
 	@$(RUN) python tests/readme.py
@@ -44,3 +44,6 @@ lock: install  ## compile requirements.lock anew from settings.ini
 
 clean:  ## delete what can be made again: environment, caches, pictures, weights
 	@rm -rf .venv .cache .dvc/cache .dvc/tmp data/*/
+
+.DEFAULT:
+	@echo "no target '$@'; make help lists them"; exit 2

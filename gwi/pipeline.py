@@ -7,7 +7,7 @@ __all__ = ['NOTEBOOKS', 'StageError', 'parameter_names', 'clean_copy', 'Follow',
            'row_files', 'sha256', 'run_stage', 'check_distinct', 'drop_changed', 'activate', 'dvc', 'reproduce',
            'committed_rows', 'compare', 'main']
 
-# %% ../nbs/11_pipeline.ipynb #0882ae54
+# %% ../nbs/11_pipeline.ipynb #e8161c58
 import argparse
 import hashlib
 import json
@@ -24,7 +24,7 @@ from pathlib import Path
 from . import config
 from .rows import atomic_write
 
-# %% ../nbs/11_pipeline.ipynb #d81f0911
+# %% ../nbs/11_pipeline.ipynb #fde58558
 class StageError(RuntimeError):
     "A stage that failed; the message has at most four lines."
 
@@ -35,17 +35,19 @@ def parameter_names(nb) -> list[str]: # of a notebook as nbformat reads it
     return re.findall(r"^(\w+)\s*=", tagged[0].source, re.M)
 
 def clean_copy(nb):
-    "Take out of an executed notebook what changes from run to run: times, random ids, papermill's own metadata."
+    "Take out of an executed notebook what changes from run to run: times, random ids, papermill's metadata, warnings (they name process ids and paths)."
     nb.metadata = {"kernelspec": {"display_name": "python3", "language": "python", "name": "python3"}}
     for i, cell in enumerate(nb.cells):
         cell["id"] = f"cell-{i}"
         cell.metadata = {k: v for k, v in cell.metadata.items() if k == "tags"}
-        if cell.cell_type == "code": cell.execution_count = None
+        if cell.cell_type == "code":
+            cell.execution_count = None
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
         for out in cell.get("outputs", []):
             if "execution_count" in out: out["execution_count"] = None
     return nb
 
-# %% ../nbs/11_pipeline.ipynb #5b19f93a
+# %% ../nbs/11_pipeline.ipynb #fded2f54
 class Follow:
     "Print the lines that appear in a log while the block runs."
     def __init__(self, log): self.log, self.done = Path(log), threading.Event()
@@ -65,7 +67,7 @@ class Follow:
                 elif finished: return
                 else: time.sleep(0.2)
 
-# %% ../nbs/11_pipeline.ipynb #fde75021
+# %% ../nbs/11_pipeline.ipynb #d48b19c3
 def _papermill():
     "papermill and nbformat, without a grammar of internet addresses that jsonschema builds if it can, for 2.4 seconds a stage."
     sys.modules.setdefault("rfc3987_syntax", None)
@@ -99,7 +101,7 @@ def _rewrite(copy):
     nb = clean_copy(nbformat.read(copy, 4))
     atomic_write(copy, nbformat.writes(nb) + "\n")
 
-# %% ../nbs/11_pipeline.ipynb #6f16d5db
+# %% ../nbs/11_pipeline.ipynb #40ad2e66
 NOTEBOOKS = {"fetch": "fetch", "corrupt": "corrupt", "train": "train", "tables": "tables", "figures": "figures",
              **{p: "evaluate" for p in ("clean", "corruption", "attack", "lowdata", "ablation", "explain")}}
 
@@ -116,7 +118,7 @@ def row_files(s, stage, group) -> list[Path]: # of a training or evaluating stag
 
 def sha256(path): return hashlib.sha256(path.read_bytes()).hexdigest()
 
-# %% ../nbs/11_pipeline.ipynb #a1c11cf7
+# %% ../nbs/11_pipeline.ipynb #d3aa665c
 def run_stage(stage:str, # a key of NOTEBOOKS
               group:str="all", # as for `config.select`
              ):
@@ -134,7 +136,7 @@ def run_stage(stage:str, # a key of NOTEBOOKS
         listed = {f.relative_to(config.results_dir(s)).as_posix(): sha256(f) for f in files}
         atomic_write(list_path(s, stage, group), json.dumps(listed, indent=1) + "\n")
 
-# %% ../nbs/11_pipeline.ipynb #bded092d
+# %% ../nbs/11_pipeline.ipynb #795d4ef1
 def check_distinct(s):
     "StageError if two runs of the profile have identical weights."
     seen = {}
@@ -150,7 +152,7 @@ def drop_changed(s):
         listed = json.loads(path.read_text())
         if any(not (base / f).exists() or sha256(base / f) != digest for f, digest in listed.items()): path.unlink()
 
-# %% ../nbs/11_pipeline.ipynb #47ec927f
+# %% ../nbs/11_pipeline.ipynb #747a657b
 def activate(profile:str # the name of a file in profiles/
             ):
     "Make a profile the active params.yaml."
@@ -163,7 +165,7 @@ def activate(profile:str # the name of a file in profiles/
 
 def dvc(*args, **kwargs): return subprocess.run([sys.executable, "-m", "dvc", *args], cwd=config.root(), **kwargs)
 
-# %% ../nbs/11_pipeline.ipynb #c8a47c35
+# %% ../nbs/11_pipeline.ipynb #c2eedd6c
 def reproduce(force=False):
     "Run `dvc repro` on the active profile, with the number of each stage; returns DVC's exit status."
     s, begin = config.load(), time.time()
@@ -186,7 +188,7 @@ def reproduce(force=False):
     print(f"{s.profile}: {'done' if process.wait() == 0 else 'FAILED'} after {time.time() - begin:.0f} s")
     return process.returncode
 
-# %% ../nbs/11_pipeline.ipynb #8b333b56
+# %% ../nbs/11_pipeline.ipynb #7d495917
 def committed_rows(s):
     "The rows of the profile at git's HEAD as a DataFrame, or None where there is no git or nothing committed."
     from gwi import report
@@ -207,7 +209,7 @@ def compare():
     print("rows against the committed ones (tolerance: 1 percentage point, or 1 per cent of what is not an error):")
     for r in result.itertuples(): print(f"  {r.protocol:11} {r.rows:6} rows: {r.status}" + (f", largest difference {r.difference:.3g} at {r.where}" if r.status != "identical" else ""))
 
-# %% ../nbs/11_pipeline.ipynb #4ddbb846
+# %% ../nbs/11_pipeline.ipynb #dd71ee33
 def main(argv=None):
     "Command line of the pipeline."
     parser = argparse.ArgumentParser(prog="python -m gwi.pipeline", description="Run a stage, or: repro, compare.")
@@ -224,5 +226,5 @@ def main(argv=None):
         compare()
     except (config.ConfigError, StageError, FileNotFoundError) as e: parser.exit(2, f"gwi.pipeline: {e}\n")
 
-# %% ../nbs/11_pipeline.ipynb #086eeb02
+# %% ../nbs/11_pipeline.ipynb #6a8f6f96
 if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file
