@@ -5,14 +5,14 @@ SHELL := /bin/bash
 .PHONY: help install repro test notebooks readme lock clean
 .DELETE_ON_ERROR:
 
-PROFILE ?= small
+PROFILE ?=
 PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3; do "$$p" -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,12))' 2>/dev/null && echo $$p; done))
 NEED_GB := 8
 RUN := . .venv/bin/activate && unset PYTHONDONTWRITEBYTECODE PYTHONPATH GWI_ROOT &&
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
-	@echo "  PROFILE=$$(ls profiles | sed 's/\.yaml//' | paste -sd'|' -)   (default small)"
+	@echo "  PROFILE=$$(ls profiles | sed 's/\.yaml//' | paste -sd'|' -)   (none: params.yaml as it is, at first small)"
 
 install: .venv/installed  ## make .venv with the hash-locked dependencies and this package
 
@@ -27,8 +27,8 @@ install: .venv/installed  ## make .venv with the hash-locked dependencies and th
 	@.venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-repro: install  ## run the pipeline of PROFILE and compare its rows with the committed ones
-	@$(RUN) python -m gwi.pipeline repro --profile "$(PROFILE)"
+repro: install  ## run the pipeline of params.yaml, or of PROFILE, and compare its rows with the committed ones
+	@$(RUN) python -m gwi.pipeline repro $(if $(PROFILE),--profile "$(PROFILE)")
 
 test: install  ## nbdev_test, the tiny profile from nothing, notebooks and package in step
 	@$(RUN) python tests/check.py

@@ -133,7 +133,7 @@ class Inhibition:
     n_groups: int = limit(1)
     weight: float = limit(0)
     orth_weight: float = limit(0)
-    start: float = limit(0, 1)
+    start: float = limit(0, 0.99)
     period: int = limit(1)
     snap: bool
 
@@ -250,6 +250,8 @@ def _check_names(s):
         raise ConfigError(f"model.name: {s.model.name!r} is none of {', '.join(MODELS)}, torchvision:NAME")
     _among(s.methods.plain, [m for m in METHODS if not METHODS[m].mask], "methods.plain")
     _among(s.methods.inhibited, [m for m in METHODS if METHODS[m].mask], "methods.inhibited")
+    for method, path in (("standard", "methods.plain"), ("gwi", "methods.inhibited")):
+        if method not in s.methods.plain + s.methods.inhibited: raise ConfigError(f"{path}: {method!r} is missing; the figures compare standard and gwi")
     valid = layers(s.model.name)
     if valid and s.inhibition.layer not in valid: raise ConfigError(f"inhibition.layer: {s.inhibition.layer!r} is none of {', '.join(valid)}")
     if valid: _among(s.ablation.layer, valid, "ablation.layer")
@@ -259,11 +261,16 @@ def _check_lists(s):
     trained = s.methods.plain + s.methods.inhibited
     for path, values, choices in [("core", s.core, trained), ("lowdata.methods", s.lowdata.methods, s.core),
                                   ("attack.seeds", s.attack.seeds, s.seeds), ("lowdata.seeds", s.lowdata.seeds, s.seeds),
-                                  ("ablation.seeds", s.ablation.seeds, s.seeds), ("ablation.method", [s.ablation.method], s.core),
+                                  ("ablation.seeds", s.ablation.seeds, s.seeds), ("ablation.method", [s.ablation.method], [m for m in s.core if METHODS[m].mask]),
                                   ("lowdata.shares", s.lowdata.shares, range(1, 100)), ("attack.autoattack", s.attack.autoattack, ATTACKS),
                                   ("corruption.names", s.corruption.names, CORRUPTIONS + HELD_OUT)]:
         _among(values, choices, path)
-    if len(set(s.seeds)) < len(s.seeds) or not s.seeds: raise ConfigError(f"seeds: {s.seeds!r} must be distinct and at least one")
+    for path, values in [("seeds", s.seeds), ("other_seeds", s.other_seeds), ("attack.eps", s.attack.eps), ("corruption.names", s.corruption.names),
+                         ("core", s.core), ("ablation.n_groups", s.ablation.n_groups)]:
+        if len(set(values)) < len(values): raise ConfigError(f"{path}: {values!r} names something twice")
+        if not values and path != "ablation.n_groups": raise ConfigError(f"{path}: empty; at least one is needed")
+    for path, values in [("seeds", s.seeds), ("other_seeds", s.other_seeds)]:
+        if min(values) < 0: raise ConfigError(f"{path}: {min(values)} is below 0")
     for i, eps in enumerate(s.attack.eps):
         if not 0 < eps <= 255: raise ConfigError(f"attack.eps[{i}]: {eps!r} is outside (0, 255]; the unit is 1/255")
     if s.attack.autoattack_images > s.attack.n_images:

@@ -243,7 +243,7 @@ def _first_inference(self, images, labels):
             torch.set_grad_enabled(True)
             out = out.detach().requires_grad_()
         maps[i] = out
-        return out
+        return out.clone()  # what follows may work in place
     with _evaluating(self.model), torch.no_grad(), _hooked(self.layers, keep):
         logits = _check_logits(self.model(images))
         with torch.enable_grad(): grads = torch.autograd.grad(score(logits, labels), self._all_ran(maps))
@@ -254,7 +254,7 @@ def _second_inference(self, images, masks):
     maps = [None] * len(self.layers)
     def damp(i, out):
         maps[i] = out
-        return out if masks[i] is None else out * masks[i]
+        return out.clone() if masks[i] is None else out * masks[i]  # never the map itself: what follows may work in place
     with _hooked(self.layers, damp): return self.model(images), maps
 
 def _all_ran(self, maps):
@@ -294,12 +294,17 @@ def loss(self,
     _check_images(images, labels)
     if selected is not None: images, labels = images[selected], labels[selected]
     with torch.enable_grad():
-        if len(images) == 0: return sum((p.flatten()[:1] * 0).sum() for p in self.model.parameters()), dict(n_selected=0)
+        if len(images) == 0: return self._nothing()
         masks, groups, stats = self._masks(images, labels)
-        logits, maps = self._second_inference(images, masks)
+        try: logits, maps = self._second_inference(images, masks)
+        except ValueError:  # BatchNorm on one value per channel: a single sample and maps of one pixel behind the layer
+            if len(images) > 1: raise
+            return self._nothing()
         ce = F.cross_entropy(logits.float(), labels)
         orth = sum(orthogonality(a, i, self.n_groups) for a, i in zip(maps, groups)) / len(maps) if groups else ce.new_zeros(())
         return self.weight * ce + self.orth_weight * orth, dict(n_selected=len(images), ce=ce.detach(), orth=orth.detach(), **stats)
+
+def _nothing(self): return sum((p.flatten()[:1] * 0).sum() for p in self.model.parameters()), dict(n_selected=0)
 
 def _masks(self, images, labels):
     "Masks and groups of every layer, and the mean statistics."
@@ -309,7 +314,7 @@ def _masks(self, images, labels):
     masks, stats = zip(*(self._mask(*x) for x in zip(features, grads, groups)))
     return masks, groups, {k: sum(s[k] for s in stats) / len(stats) for k in stats[0]}
 
-GroupWiseInhibition.loss, GroupWiseInhibition._masks = loss, _masks
+for f in (loss, _nothing, _masks): setattr(GroupWiseInhibition, f.__name__, f)
 
 # %% ../nbs/05_inhibition.ipynb #33c11e70
 def _check_images(images, labels):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NOTEBOOKS', 'StageError', 'parameter_names', 'clean_copy', 'Follow', 'run_notebook', 'stage_name', 'list_path',
-           'row_files', 'sha256', 'run_stage', 'check_distinct', 'drop_changed', 'activate', 'dvc', 'reproduce',
-           'committed_rows', 'compare', 'main']
+           'row_files', 'sha256', 'run_stage', 'check_network', 'expected_files', 'current_rows', 'check_distinct',
+           'drop_changed', 'activate', 'dvc', 'reproduce', 'committed_rows', 'compare', 'main']
 
 # %% ../nbs/11_pipeline.ipynb #e8161c58
 import argparse
@@ -128,6 +128,8 @@ def run_stage(stage:str, # a key of NOTEBOOKS
         raise StageError(f"the package gwi in use is not this project's: it lies in {home}; activate this project's environment")
     s, source = config.load(), config.root() / "nbs" / "experiments" / f"{NOTEBOOKS[stage]}.ipynb"
     files, begin = row_files(s, stage, group), time.time()
+    if stage == "train": (config.root() / "data" / s.profile / "weights" / group).mkdir(parents=True, exist_ok=True)  # also for a group without runs
+    if stage == "fetch": check_network(s)
     parameters = {"group": group} | ({"protocol": stage} if NOTEBOOKS[stage] == "evaluate" else {})
     name = stage_name(stage, group)
     run_notebook(source, config.results_dir(s) / "notebooks" / f"{name}.ipynb", parameters, config.cache() / "logs" / s.profile / f"{name}.log")
@@ -137,10 +139,36 @@ def run_stage(stage:str, # a key of NOTEBOOKS
         atomic_write(list_path(s, stage, group), json.dumps(listed, indent=1) + "\n")
 
 # %% ../nbs/11_pipeline.ipynb #795d4ef1
+def check_network(s):
+    "Build the profile's network and look at every layer and number of groups it asks for; ConfigError before any work."
+    import torch
+    from gwi import inhibition, models
+    i, size = s.inhibition, s.data.size
+    try:
+        net = models.create(s.model.name, 10, width=s.model.width, stem_stride=s.model.stem_stride, seed=0)
+        for layer, n in {(i.layer, i.n_groups), *((layer, i.n_groups) for layer in s.ablation.layer), *((i.layer, n) for n in s.ablation.n_groups)}:
+            inhibition.GroupWiseInhibition(net, layer, n).analyse(torch.rand(2, 3, size, size), torch.tensor([0, 1]))
+    except (ValueError, RuntimeError) as e: raise config.ConfigError(f"model, inhibition or ablation: {e}") from None
+
+def expected_files(s) -> dict: # rows file -> stage that writes it
+    "The rows files of the profile as it stands."
+    groups = {"train": [*s.methods.plain, *s.methods.inhibited, "lowdata", "ablation"], "corruption": s.core, "attack": s.core}
+    return {f: stage_name(p, g) for p in NOTEBOOKS for g in groups.get(p, ["all"]) for f in row_files(s, p, g)}
+
+def current_rows(s):
+    "The rows of the runs that the profile names, and of no other run whose files still lie there; StageError if one is missing."
+    from gwi import report
+    expected = expected_files(s)
+    for f, stage in expected.items():
+        if not f.exists(): raise StageError(f"{f.parent.name}/{f.name} is missing: run the stage {stage} again")
+    wanted = {(f.parent.name, f.stem) for f in expected if f.suffix == ".csv"}
+    rows = report.read_rows(config.results_dir(s) / "rows")
+    return rows[[key in wanted for key in zip(rows.run, rows.protocol)]].reset_index(drop=True)
+
 def check_distinct(s):
     "StageError if two runs of the profile have identical weights."
     seen = {}
-    for side in sorted((config.results_dir(s) / "rows").glob("*/training.json")):
+    for side in sorted({f.with_suffix(".json") for f in expected_files(s) if f.name == "training.csv"}):
         weights = json.loads(side.read_text())["weights"]
         if weights in seen: raise StageError(f"{side.parent.name} and {seen[weights]} have identical weights: one of them is not what its name says")
         seen[weights] = side.parent.name
@@ -159,9 +187,12 @@ def activate(profile:str # the name of a file in profiles/
     folder = config.root() / "profiles"
     source = folder / f"{profile}.yaml"
     if not source.exists(): raise config.ConfigError(f"profile {profile!r} is none of {', '.join(sorted(p.stem for p in folder.glob('*.yaml')))}")
-    config.load(source)
+    if (named := config.load(source).profile) != profile: raise config.ConfigError(f"profile: {named!r} in profiles/{profile}.yaml; it must be {profile!r}, or its results would mix with others")
     target = config.root() / "params.yaml"
-    if target.read_bytes() != source.read_bytes(): atomic_write(target, source.read_bytes())
+    if target.read_bytes() == source.read_bytes(): return
+    if target.read_bytes() not in [p.read_bytes() for p in folder.glob("*.yaml")]:
+        raise config.ConfigError("params.yaml has edits that no profile has: keep them as a profile of their own, profiles/NAME.yaml, or undo them (git checkout params.yaml)")
+    atomic_write(target, source.read_bytes())
 
 def dvc(*args, **kwargs): return subprocess.run([sys.executable, "-m", "dvc", *args], cwd=config.root(), **kwargs)
 
@@ -174,7 +205,7 @@ def reproduce(force=False):
     mark = config.cache() / f"{s.profile}.started"
     drop_changed(s)
     if not mark.exists():
-        shutil.rmtree(config.results_dir(s) / "stages", ignore_errors=True)
+        for part in ("stages", "tables", "figures"): shutil.rmtree(config.results_dir(s) / part, ignore_errors=True)
         atomic_write(mark, "")
     names = dvc("stage", "list", "--name-only", capture_output=True, text=True, check=True).stdout.split()
     command = [sys.executable, "-m", "dvc", "repro", *(["--force"] if force else [])]
@@ -205,7 +236,7 @@ def compare():
     s = config.load()
     old = committed_rows(s)
     if old is None: return print("no committed rows to compare with")
-    result = report.compare(report.read_rows(config.results_dir(s) / "rows"), old)
+    result = report.compare(current_rows(s), old)
     print("rows against the committed ones (tolerance: 1 percentage point, or 1 per cent of what is not an error):")
     for r in result.itertuples(): print(f"  {r.protocol:11} {r.rows:6} rows: {r.status}" + (f", largest difference {r.difference:.3g} at {r.where}" if r.status != "identical" else ""))
 
@@ -224,7 +255,7 @@ def main(argv=None):
         if args.stage != "repro": return run_stage(args.stage, args.group)
         if status := reproduce(args.force): sys.exit(status)
         compare()
-    except (config.ConfigError, StageError, FileNotFoundError) as e: parser.exit(2, f"gwi.pipeline: {e}\n")
+    except (ValueError, StageError, FileNotFoundError, subprocess.CalledProcessError) as e: parser.exit(2, f"gwi.pipeline: {e}\n")
 
 # %% ../nbs/11_pipeline.ipynb #6a8f6f96
 if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file

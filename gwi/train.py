@@ -139,6 +139,7 @@ def due(run, step, total):
 def advance(self):
     "One iteration: the ordinary step and, if it is due, the regularised step."
     self.model.train()
+    torch.manual_seed(seed_for(self.run.seed, f"dropout/{self.step}"))
     for group in self.optimiser.param_groups: group["lr"] = cosine(self.step, self.total, self.t.lr, self.t.lr_end)
     replays = self.t.free_replays if self.run.spec.free else 1
     number = self.step // replays
