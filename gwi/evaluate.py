@@ -105,7 +105,7 @@ def _at_eps(model, x, y, where, few, eps, a):
 def _attack_records(found, n, eps, zero):
     "Rows of one eps; AutoAttack is compared with PGD on the images that both saw."
     few, names = found.pop("few", None), list(found)
-    per_cent = lambda w: 100 * w.float().mean().item()
+    per_cent = lambda w: 100 * w.double().mean().item()
     errors = {k: per_cent(w) for k, w in found.items()}
     reasons = {names[1]: attacks.suspect({k: errors[k] for k in names[:2]}, n, zero)}
     if few is not None: reasons["autoattack"] = attacks.suspect({names[1]: per_cent(found[names[1]][few]), "autoattack": errors["autoattack"]}, len(few), 0.0)
