@@ -129,7 +129,7 @@ def run_stage(stage:str, # a key of NOTEBOOKS
     s, source = config.load(), config.root() / "nbs" / "experiments" / f"{NOTEBOOKS[stage]}.ipynb"
     files, begin = row_files(s, stage, group), time.time()
     if stage == "train": (config.root() / "data" / s.profile / "weights" / group).mkdir(parents=True, exist_ok=True)  # also for a group without runs
-    if stage == "fetch": check_network(s)
+    if stage in ("fetch", "train"): check_network(s)
     parameters = {"group": group} | ({"protocol": stage} if NOTEBOOKS[stage] == "evaluate" else {})
     name = stage_name(stage, group)
     run_notebook(source, config.results_dir(s) / "notebooks" / f"{name}.ipynb", parameters, config.cache() / "logs" / s.profile / f"{name}.log")
