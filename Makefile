@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install repro test notebooks readme lock clean
+.PHONY: help install repro estimate bench test test-resume notebooks readme lock clean
 .DELETE_ON_ERROR:
 
 PROFILE ?=
@@ -13,6 +13,7 @@ RUN := . .venv/bin/activate && unset PYTHONDONTWRITEBYTECODE PYTHONPATH GWI_ROOT
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 	@echo "  PROFILE=$$(ls profiles | sed 's/\.yaml//' | paste -sd'|' -)   (none: params.yaml as it is, at first small)"
+	@echo "  JOBS=n stages at a time   MINUTES=m stop after m minutes; the same command goes on"
 
 install: .venv/installed  ## make .venv with the hash-locked dependencies and this package
 
@@ -28,10 +29,19 @@ install: .venv/installed  ## make .venv with the hash-locked dependencies and th
 	@touch $@
 
 repro: install  ## run the pipeline of params.yaml, or of PROFILE, and compare its rows with the committed ones
-	@$(RUN) python -m gwi.pipeline repro $(if $(PROFILE),--profile "$(PROFILE)")
+	@$(RUN) python -m gwi.pipeline repro $(if $(PROFILE),--profile "$(PROFILE)") $(if $(JOBS),--jobs $(JOBS)) $(if $(MINUTES),--minutes $(MINUTES))
+
+estimate: install  ## how long the profile will take here, stage by stage (measures a few steps of each kind)
+	@$(RUN) python -m gwi.bench estimate $(if $(PROFILE),--profile "$(PROFILE)") $(if $(JOBS),--jobs $(JOBS))
+
+bench: install  ## measure speed: rows, table and figure in results/bench (about 25 minutes on two cores)
+	@$(RUN) python -m gwi.bench
 
 test: install  ## nbdev_test, the tiny profile from nothing, notebooks and package in step
 	@$(RUN) python tests/check.py
+
+test-resume: install  ## kill training 20 times at random moments, and compare the final weights with an uninterrupted run's
+	@$(RUN) python tests/resume.py
 
 notebooks: install  ## execute all notebooks and save their outputs (after changing code)
 	@$(RUN) python tests/execute.py && nbdev_clean && nbdev_export

@@ -4,19 +4,20 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'LAYERS', 'MODELS', 'CORRUPTIONS', 'HELD_OUT', 'ATTACKS', 'ConfigError', 'root', 'cache', 'progress',
-           'device', 'Method', 'layers', 'limit', 'Data', 'Augment', 'Model', 'Train', 'Inhibition', 'Methods',
-           'Corruption', 'Attack', 'Lowdata', 'Ablation', 'Settings', 'load', 'Run', 'make_run', 'parse_run', 'select',
-           'stage_runs', 'data_dir', 'corrupted_dir', 'group_of', 'weights_path', 'results_dir', 'rows_path']
+           'device', 'atomic_write', 'seconds_left', 'Method', 'layers', 'limit', 'Data', 'Augment', 'Model', 'Train',
+           'Machine', 'Inhibition', 'Methods', 'Corruption', 'Attack', 'Lowdata', 'Ablation', 'Settings', 'load', 'Run',
+           'make_run', 'parse_run', 'select', 'stage_runs', 'data_dir', 'corrupted_dir', 'group_of', 'weights_path',
+           'results_dir', 'rows_path']
 
 # %% ../nbs/00_config.ipynb #3536d282
 import dataclasses
 import os
 import re
 import sys
+import time
 import types
 import typing
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -42,6 +43,7 @@ def progress(text:str, # one line
             ):
     "Say where the work is: a line to the log that the terminal follows, never into a notebook's outputs."
     log = os.environ.get("GWI_LOG")
+    if os.environ.get("RANK", "0") != "0": return  # of many processes the first one speaks
     if not log: return print(text, file=sys.stderr, flush=True)
     with open(log, "a", encoding="utf-8") as f: f.write(text + "\n")
 
@@ -49,6 +51,25 @@ def device() -> str: # "cuda" or "cpu"
     "The one place that names a device: `GWI_DEVICE`, else the GPU if there is one."
     import torch
     return os.environ.get("GWI_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+
+# %% ../nbs/00_config.ipynb #ddc4e48c
+def atomic_write(path:Path, # the file
+                 content:bytes|str, # all of it
+                ):
+    "Write a file so that a reader, also one after a crash, sees the old one or the whole new one, never a part."
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as f:
+            f.write(content.encode() if isinstance(content, str) else content)
+            f.flush()
+            os.fsync(f.fileno())
+        part.replace(path)
+    finally: part.unlink(missing_ok=True)
+
+def seconds_left() -> float: # inf without a limit
+    "Time until `GWI_UNTIL`."
+    return float(os.environ.get("GWI_UNTIL", "inf")) - time.time()
 
 # %% ../nbs/00_config.ipynb #6faffeaa
 @dataclass(frozen=True)
@@ -90,12 +111,14 @@ class Data:
     size: int = limit(8, 1024)
     n_train: int|None = limit(1)
     n_test: int|None = limit(1)
+    streamed: bool
 
 @dataclass(frozen=True)
 class Augment:
     "Augmentation while training; `flip` and `crop_padding` belong to every method."
     flip: bool
     crop_padding: int = limit(0, 64)
+    crop_scale: float|None = limit(0.01, 1)
     cutout_size: int = limit(1)
     mixup_alpha: float = limit(1e-3)
     cutmix_alpha: float = limit(1e-3)
@@ -123,9 +146,19 @@ class Train:
     free_eps: float = limit(0, 255)
     free_clip: float = limit(1e-6)
     threads: int = limit(1, 1024)
-    checkpoint_minutes: float = limit(0)
+    precision: str = limit(choices=("float32", "bfloat16"))
+    channels_last: bool
+    compile: bool
+    sync_batchnorm: bool
 
 # %% ../nbs/00_config.ipynb #10f6b797
+@dataclass(frozen=True)
+class Machine:
+    "How the work is spread; nothing here is a setting of the study."
+    launcher: str|None
+    workers: int = limit(0, 256)
+    checkpoint_minutes: float = limit(0)
+
 @dataclass(frozen=True)
 class Inhibition:
     "The regularised step."
@@ -188,6 +221,7 @@ class Settings:
     augment: Augment
     model: Model
     train: Train
+    machine: Machine
     inhibition: Inhibition
     methods: Methods
     core: list[str]
@@ -245,6 +279,8 @@ def _among(values, choices, path):
 def _check_names(s):
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", s.profile): raise ConfigError(f"profile: {s.profile!r} must be small letters, digits and hyphens")
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", s.data.name): raise ConfigError(f"data.name: {s.data.name!r} must be small letters, digits and hyphens")
+    if s.data.streamed and s.data.source != "folder": raise ConfigError(f"data.streamed: the source {s.data.source!r} fits in memory; only 'folder' is streamed")
+    if s.augment.crop_scale and not s.data.streamed: raise ConfigError("augment.crop_scale: only streamed pictures are cropped at random sizes; set it to null, or data.streamed to true")
     if s.data.source == "folder" and not s.data.path: raise ConfigError("data.path: missing; source 'folder' needs a directory or archive")
     if s.model.name not in MODELS and not s.model.name.startswith("torchvision:"):
         raise ConfigError(f"model.name: {s.model.name!r} is none of {', '.join(MODELS)}, torchvision:NAME")

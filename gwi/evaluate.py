@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BATCH', 'SECTIONS', 'MODULES', 'RECORDS', 'to_device', 'predict', 'error', 'record', 'clean', 'corruption_errors',
-           'lowdata', 'ablation', 'attacked', 'explain', 'evaluate', 'main']
+           'lowdata', 'ablation', 'attacked', 'explain', 'evaluate', 'evaluate_here', 'evaluate_all', 'main']
 
 # %% ../nbs/09_evaluate.ipynb #490394bf
 import argparse
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from . import attack as attacks
-from . import config, corruption, data, rows
+from . import config, corruption, data, processes, rows
 from .augment import as_float
 from .inhibition import GroupWiseInhibition
 from .streams import stream
@@ -29,14 +29,18 @@ def to_device(images:np.ndarray # uint8 [N,H,W,3]
     x = torch.from_numpy(np.ascontiguousarray(images)).to(config.device()).permute(0, 3, 1, 2)
     return as_float(x).contiguous(memory_format=torch.channels_last)
 
+BATCH = 500  # images at a time; with many processes each takes every world-th batch
+
 @torch.no_grad()
 def predict(model:torch.nn.Module, # in eval mode
-            images:np.ndarray, # uint8 [N,H,W,3]
-            batch:int=500, # images at a time
+            pictures, # Images, or Files, which are decoded ahead
+            batch:int=BATCH, # images at a time
+            workers:int=0, # processes that decode Files
            ) -> np.ndarray: # int64 [N]
     "Predicted classes."
-    parts = [model(to_device(images[i:i + batch])).argmax(1).cpu().numpy() for i in range(0, len(images), batch)]
-    return np.concatenate(parts)
+    mine = np.concatenate([np.zeros(0, np.int64), *(p.numpy() for p in processes.mine(len(pictures), batch))])
+    source = pictures.keep(mine).batches(batch, workers)
+    return processes.over_batches(lambda _: model(to_device(next(source)[0])).argmax(1), len(pictures), batch).numpy()
 
 def error(predicted, labels) -> float: # in per cent
     "Share of wrong predictions."
@@ -49,14 +53,14 @@ def record(condition, level, value, n, metric="error"):
 def clean(run, model, dataset):
     "Error on the whole test set."
     test = dataset.test
-    return [record("clean", 0, error(predict(model, test.images), test.labels), len(test))]
+    return [record("clean", 0, error(predict(model, test, workers=run.settings.machine.workers), test.labels), len(test))]
 
 def corruption_errors(run, model, dataset):
     "Error under every corruption of the profile and every severity, on the corrupted test set."
     c, records = run.settings.corruption, []
     for name in c.names:
         images, labels = corruption.read_corrupted(config.corrupted_dir(run.settings), name)
-        records += [record(name, k + 1, error(predict(model, x), labels), len(labels)) for k, x in enumerate(images)]
+        records += [record(name, k + 1, error(predict(model, data.Images(x, labels)), labels), len(labels)) for k, x in enumerate(images)]
         config.progress(f"  {run.name}: {name} {np.mean([r['value'] for r in records[-5:]]):.1f} %")
     return records
 
@@ -78,10 +82,10 @@ def attacked(run, model, dataset):
     "Error under FGSM, PGD and AutoAttack's attacks at every eps, with the row `suspect`."
     a, test = run.settings.attack, dataset.test
     chosen = data.first_per_class(test.labels, a.n_images)
-    x, y = to_device(test.images[chosen]), torch.from_numpy(test.labels[chosen]).long().to(config.device())
-    where = torch.from_numpy(chosen).to(config.device())
-    few = torch.from_numpy(data.first_per_class(test.labels[chosen], a.autoattack_images)) if a.autoattack_images else None
-    records, zero = [record("clean", "", error(predict(model, test.images[chosen]), test.labels[chosen]), len(y))], _zero_gradients(model, x, y)
+    some = test.select(chosen)
+    x, y, where = to_device(some.images), *(torch.from_numpy(v).long().to(config.device()) for v in (some.labels, chosen))
+    few = torch.from_numpy(data.first_per_class(some.labels, a.autoattack_images)) if a.autoattack_images else None
+    records, zero = [record("clean", "", error(predict(model, some), some.labels), len(y))], _zero_gradients(model, x, y)
     for eps in a.eps:
         found = _at_eps(model, x, y, where, few, eps / 255, a)
         records += _attack_records(found, len(y), eps, zero)
@@ -89,18 +93,20 @@ def attacked(run, model, dataset):
     return _check_radii(records)
 
 # %% ../nbs/09_evaluate.ipynb #4ae3b29d
-BATCH = 500  # images that are attacked at a time
-
 def _at_eps(model, x, y, where, few, eps, a):
     "Attack -> wrong [n] bool, at one eps; AutoAttack on its few images."
-    wrong = lambda points, labels: (_logits(model, points).argmax(1) != labels).cpu()
-    parts = [(x[i:i + BATCH], y[i:i + BATCH], where[i:i + BATCH]) for i in range(0, len(y), BATCH)]
-    points = torch.cat([attacks.pgd(model, *p[:2], eps, steps=a.steps, restarts=a.restarts, seed=a.seed, indices=p[2]) for p in parts])
-    attacks.check_points(x, points, eps)
-    found = {"fgsm": wrong(torch.cat([attacks.fgsm(model, *p[:2], eps) for p in parts]), y), f"pgd{a.steps}": wrong(points, y)}
+    def both(at):
+        images, labels = x[at], y[at]
+        points = attacks.pgd(model, images, labels, eps, steps=a.steps, restarts=a.restarts, seed=a.seed, indices=where[at])
+        return torch.stack([_wrong(model, attacks.fgsm(model, images, labels, eps), labels), _wrong(model, points, labels)], 1)
+    fgsm, pgd = processes.over_batches(both, len(y), BATCH).unbind(1)
+    found = {"fgsm": fgsm, f"pgd{a.steps}": pgd}
     if few is None or not a.autoattack: return found
-    points = attacks.autoattack(model, x[few], y[few], eps, attacks=tuple(a.autoattack), seed=a.seed)
-    return found | {"autoattack": wrong(points, y[few]), "few": few}
+    def library(at): return _wrong(model, attacks.autoattack(model, x[few[at]], y[few[at]], eps, attacks=tuple(a.autoattack), seed=a.seed), y[few[at]])
+    return found | {"autoattack": processes.over_batches(library, len(few), 100), "few": few}
+
+@torch.no_grad()
+def _wrong(model, points, labels): return model(points).argmax(1) != labels
 
 def _attack_records(found, n, eps, zero):
     "Rows of one eps; AutoAttack is compared with PGD on the images that both saw."
@@ -113,9 +119,6 @@ def _attack_records(found, n, eps, zero):
     count = lambda k: len(found[k])
     return [record(k, eps, v, count(k)) for k, v in errors.items()] + [record(k, eps, int(bool(r)), count(k), "suspect") for k, r in reasons.items()]
 
-@torch.no_grad()
-def _logits(model, x): return torch.cat([model(x[i:i + BATCH]) for i in range(0, len(x), BATCH)])
-
 def _check_radii(records):
     "An attack that finds clearly less at a larger eps than at a smaller one is suspect there too."
     flags = {(r["condition"], r["level"]): r for r in records if r["metric"] == "suspect"}
@@ -127,18 +130,19 @@ def _check_radii(records):
 
 def _zero_gradients(model, x, y):
     "Share of zero gradients, a batch at a time (a mean over batches)."
-    return np.mean([attacks.zero_gradients(model, x[i:i + BATCH], y[i:i + BATCH]) for i in range(0, len(y), BATCH)])
+    return processes.over_batches(lambda at: torch.tensor([attacks.zero_gradients(model, x[at], y[at])]), len(y), BATCH).mean().item()
 
 # %% ../nbs/09_evaluate.ipynb #091a3770
 def explain(run, model, dataset, n=6):
     "Arrays for the Grad-CAM and the group figure."
     from captum.attr import LayerGradCam
     chosen = data.first_per_class(dataset.test.labels, n)
-    images, labels = dataset.test.images[chosen], torch.from_numpy(dataset.test.labels[chosen]).long().to(config.device())
+    some = dataset.test.select(chosen)
+    images, labels = some.images, torch.from_numpy(some.labels).long().to(config.device())
     x, layer = to_device(images), run.settings.inhibition.layer
     cam = LayerGradCam(model, model.get_submodule(layer)).attribute(x, labels, relu_attributions=True)[:, 0].detach()
     cam = cam / cam.amax((1, 2), keepdim=True).clamp(min=1e-12)
-    arrays = dict(images=images, labels=labels.cpu().numpy(), cam=cam.cpu().numpy(), predicted=predict(model, images))
+    arrays = dict(images=images, labels=labels.cpu().numpy(), cam=cam.cpu().numpy(), predicted=predict(model, some))
     return arrays | (_groups(run, model, x[:1], labels[:1]) if run.spec.mask == "reversed" else {})
 
 def _groups(run, model, x, labels):
@@ -153,7 +157,7 @@ def _groups(run, model, x, labels):
 
 # %% ../nbs/09_evaluate.ipynb #e0ca1109
 SECTIONS = {"clean": (), "corruption": ("corruption",), "attack": ("attack",), "lowdata": (), "ablation": ("corruption",)}
-MODULES = ("config", "streams", "data", "models", "evaluate")
+MODULES = ("config", "processes", "streams", "data", "streaming", "models", "evaluate")
 RECORDS = {"clean": clean, "corruption": corruption_errors, "attack": attacked, "lowdata": lowdata, "ablation": ablation}
 
 def evaluate(run:config.Run, # a trained run
@@ -166,28 +170,38 @@ def evaluate(run:config.Run, # a trained run
     model = load_model(run, len(dataset.classes))
     if protocol == "explain": return _write_arrays(run, explain(run, model, dataset))
     records = RECORDS[protocol](run, model, dataset)
+    if processes.rank(): return config.rows_path(run, protocol)
     parameters = {k: asdict(getattr(run.settings, k)) for k in SECTIONS[protocol]}
     modules = MODULES + ({"attack": ("attack",), "clean": (), "lowdata": ()}.get(protocol, ("corruption",)))
     return rows.write_rows(run, protocol, records, modules=modules, parameters=parameters, seconds=time.monotonic() - begin,
                            extra=dict(weights=rows.digest(config.weights_path(run))))
 
 # %% ../nbs/09_evaluate.ipynb #c9e7c371
+def evaluate_here(runs:list[config.Run], protocol:str, dataset=None):
+    "Evaluate runs one after the other in this process, or as one of many."
+    with processes.group(): return [evaluate(run, protocol, dataset) for run in runs]
+
+def evaluate_all(runs:list[config.Run], protocol:str, dataset=None):
+    "What a stage of the pipeline does: evaluate the runs under the profile's launcher, or here if it has none."
+    if protocol != "explain" and runs and processes.launched(runs[0].settings, "gwi.evaluate", *(r.name for r in runs), protocol): return [config.rows_path(r, protocol) for r in runs]
+    return evaluate_here(runs, protocol, dataset)
+
 def _write_arrays(run, arrays):
     import io
     out = io.BytesIO()
     np.savez_compressed(out, **arrays)
     path = config.rows_path(run, "explain").with_suffix(".npz")
-    rows.atomic_write(path, out.getvalue())
+    config.atomic_write(path, out.getvalue())
     return path
 
 # %% ../nbs/09_evaluate.ipynb #85a66bf4
 def main(argv=None):
-    "Evaluate one trained run of the active profile."
-    parser = argparse.ArgumentParser(prog="python -m gwi.evaluate", description="Evaluate a trained run of the profile in params.yaml.")
-    parser.add_argument("run", help="e.g. digits-resnet8-gwi-s0")
+    "Evaluate trained runs of the active profile."
+    parser = argparse.ArgumentParser(prog="python -m gwi.evaluate", description="Evaluate trained runs of the profile in params.yaml; under torchrun or srun, with many processes.")
+    parser.add_argument("run", nargs="+", help="e.g. digits-resnet8-gwi-s0")
     parser.add_argument("protocol", choices=[*RECORDS, "explain"])
     args = parser.parse_args(argv)
-    try: evaluate(config.parse_run(args.run), args.protocol)
+    try: evaluate_here([config.parse_run(r) for r in args.run], args.protocol)
     except (ValueError, FileNotFoundError) as e: parser.exit(2, f"gwi.evaluate: {e}\n")
 
 # %% ../nbs/09_evaluate.ipynb #56590d30

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MASKS', 'group_channels', 'importance', 'group_maps', 'reverse', 'reversed_maps', 'orthogonality', 'score', 'correct',
-           'GroupWiseInhibition', 'loss', 'analyse', 'group_confidence']
+           'GroupWiseInhibition', 'loss', 'positions', 'analyse', 'group_confidence']
 
 # %% ../nbs/05_inhibition.ipynb #55cb8c25
 import functools
@@ -16,47 +16,87 @@ from torch import Tensor, nn
 
 # %% ../nbs/05_inhibition.ipynb #c0f076a9
 def _in_full_precision(f):
-    "Run `f` outside autocast: the score, the distances and the maps need float32."
+    "Run `f` outside autocast and without TF32: the score, the distances and the maps need float32."
     @functools.wraps(f)
     def wrapped(features, *args, **kwargs):
-        with torch.autocast(features.device.type, enabled=False): return f(features, *args, **kwargs)
+        matmul = torch.backends.cuda.matmul
+        before, matmul.fp32_precision = matmul.fp32_precision, "ieee"
+        try:
+            with torch.autocast(features.device.type, enabled=False): return f(features, *args, **kwargs)
+        finally: matmul.fp32_precision = before
     return wrapped
 
-def _first_min(d, slack, dim):
-    "Index of the smallest value along `dim`; of values within `slack` of it, the first."
-    return (d <= d.amin(dim, keepdim=True) + slack).byte().argmax(dim)
+def _members(ids, n_groups): # [B,C] -> [B,G,C] float32
+    "1 where the channel belongs to the group."
+    return (ids[:, None] == torch.arange(n_groups, device=ids.device)[:, None]).float()
 
-def _one_hot(ids, n_groups): return F.one_hot(ids, n_groups).float()  # [B,C] -> [B,C,G]
+def _first_min(d, lower, dim):
+    "Index of the smallest squared distance along `dim`; of those that rounding (d - lower) cannot tell from it, the first."
+    index = torch.arange(d.shape[dim], device=d.device, dtype=torch.int32).view([-1 if k == dim else 1 for k in range(d.dim())])
+    return torch.where(lower <= d.amin(dim, keepdim=True), index, d.shape[dim]).amin(dim).long()  # argmax takes ten times as long
+
+def _lower(d, *sizes): return d - 1e-6 * sum(sizes)  # the smallest that d can be: sizes are the squared norms it was computed from
 
 # %% ../nbs/05_inhibition.ipynb #a21f5ed2
-def _assign(x, centres, slack):
-    "The nearest centre of every channel: x [B,C,P], centres [B,G,P] -> [B,C]."
-    d = centres.square().sum(2)[:, None] - 2 * x @ centres.mT  # |x|² is the same for every centre
-    return _first_min(d, slack, 2)
-
-def _snap(x, norms, means, filled, slack):
-    "For every group in turn the free channel nearest to its mean, or the first free one if the group is empty: [B,G]."
-    d = norms[:, :, None] - 2 * x @ means.mT
-    d = torch.where(filled[:, None], d, torch.arange(x.shape[1], device=x.device)[None, :, None] * (3 * slack + 1))
-    chosen = []
-    for k in range(means.shape[1]):  # in turn, because a channel serves one group only
-        chosen.append(_first_min(d[:, :, k], slack[:, :, 0], 1))
-        d = d.scatter(1, chosen[-1][:, None, None].expand(-1, 1, d.shape[2]), torch.inf)
-    return torch.stack(chosen, 1)
+class _Channels:
+    "The channels of every sample as points x [B,C,P], known by their inner products."
+    def __init__(self, x):
+        self.x, self.gram = x, x @ x.mT if x.shape[1] <= 4 * x.shape[2] else None
+        self.norms = x.square().sum(2) if self.gram is None else self.gram.diagonal(dim1=1, dim2=2)
+    def with_channels(self, chosen): # [B,G] -> <x_chosen, x_c> [B,G,C]
+        rows = lambda a: a.gather(1, chosen[:, :, None].expand(-1, -1, a.shape[2]))
+        return rows(self.x) @ self.x.mT if self.gram is None else rows(self.gram)
+    def with_means(self, weights): # [B,G,C] -> <sum of weighted channels, x_c> [B,G,C]
+        return (weights @ self.x) @ self.x.mT if self.gram is None else weights @ self.gram
 
 # %% ../nbs/05_inhibition.ipynb #8f12fbc8
-def _take(x, channels): return x.gather(1, channels[:, :, None].expand(-1, -1, x.shape[2]))
+def _snap(channels, dots, norms, filled):
+    "For every group in turn the free channel nearest to its mean, or the first free one if the group is empty: [B,G]."
+    d = channels.norms[:, None] - 2 * dots
+    lower = _lower(d, channels.norms[:, None], norms[:, :, None])
+    index = torch.arange(d.shape[2], device=d.device, dtype=d.dtype)
+    d, lower = (torch.where(filled[:, :, None], a, index) for a in (d, lower))
+    chosen = []
+    for k in range(d.shape[1]):  # in turn, because a channel serves one group only
+        chosen.append(_first_min(d[:, k], lower[:, k], 1))
+        for a in (d, lower): a.scatter_(2, chosen[-1][:, None, None].expand(-1, d.shape[1], 1), torch.inf)
+    return torch.stack(chosen, 1)
 
-def _new_centres(x, norms, ids, n_groups, snap, slack):
-    "The centres that follow from an assignment: [B,G,P]."
-    members = _one_hot(ids, n_groups)
-    sizes = members.sum(1)
-    means = members.mT @ x / sizes.clamp(min=1)[:, :, None]
-    if snap: return _take(x, _snap(x, norms, means, sizes > 0, slack))
+def _new_centres(channels, ids, n_groups, snap):
+    "The centres that follow from an assignment: which weights over the channels [B,G,C], with <c, x> [B,G,C]."
+    members = _members(ids, n_groups)
+    sizes = members.sum(2)
+    means = members / sizes.clamp(min=1)[:, :, None]
+    if snap:
+        dots = channels.with_means(means)
+        chosen = _snap(channels, dots, (means * dots).sum(2), sizes > 0)
+        return _one_of(chosen, ids.shape[1]), channels.with_channels(chosen)
     spare = (sizes == 0).cumsum(1) - 1  # the i-th empty group starts again from channel i
-    return torch.where(sizes[:, :, None] > 0, means, _take(x, spare.clamp(min=0)))
+    weights = torch.where(sizes[:, :, None] > 0, means, _one_of(spare.clamp(min=0), ids.shape[1]))
+    return weights, channels.with_means(weights)
+
+def _one_of(chosen, n): return (chosen[:, :, None] == torch.arange(n, device=chosen.device)).float()  # [B,G] -> [B,G,C]
 
 # %% ../nbs/05_inhibition.ipynb #21496784
+def _kmeans(x, n_groups, chosen, snap, max_iter, tol): # x [B,C,P] float32, chosen [B,G] -> ids [B,C], converged bool [B]
+    channels = _Channels(x)
+    weights, dots = _one_of(chosen, x.shape[1]), channels.with_channels(chosen)
+    norms, active, ids = (weights * dots).sum(2), x.new_ones(len(x), dtype=torch.bool), None
+    for _ in range(max_iter):
+        d = norms[:, :, None] - 2 * dots  # |x|² is the same for every centre
+        assigned = _first_min(d, _lower(d, channels.norms[:, None], norms[:, :, None]), 1)
+        ids = assigned if ids is None else torch.where(active[:, None], assigned, ids)
+        new, new_dots = _new_centres(channels, ids, n_groups, snap)
+        new_norms, moved = (new * new_dots).sum(2), (new != weights).any(2)
+        shift = (new_norms + norms - 2 * (new * dots).sum(2)).clamp(min=0).sqrt() * moved
+        on = active[:, None, None]
+        weights, dots, norms = torch.where(on, new, weights), torch.where(on, new_dots, dots), torch.where(on[:, 0], new_norms, norms)
+        active = active & (shift.sum(1).square() >= tol)
+        if _may_look(x) and not active.any(): break
+    return ids, ~active
+
+def _may_look(x): return x.device.type == "cpu"  # elsewhere the host would wait for the device
+
 @torch.no_grad()
 @_in_full_precision
 def group_channels(features:Tensor, # [B,C,H,W], C >= n_groups
@@ -64,25 +104,15 @@ def group_channels(features:Tensor, # [B,C,H,W], C >= n_groups
                    *,
                    init:Tensor|None=None, # [B,n_groups] int64, the channels that start as centres; None: distinct random ones
                    snap:bool=True, # centres are channels (released code), or means (Lloyd's k-means)
-                   max_iter:int=50, # at most so many iterations
+                   max_iter:int=50, # at most so many iterations, at least 1
                    tol:float=1e-4, # stop when (sum of centre shifts)² < tol
                    generator:torch.Generator|None=None, # for `init`
                   ) -> Tensor: # ids [B,C] int64 in 0..n_groups-1
     "Cluster the channels of every sample into N_G groups (CFG; released code). ValueError if C < N_G."
     _check_features(features, n_groups)
     x = features.float().flatten(2)
-    norms = x.square().sum(2)
-    slack = 1e-6 * norms.amax(1)[:, None, None]
-    centres = _take(x, _random_channels(x, n_groups, generator) if init is None else _check_init(init, x, n_groups))
-    active = torch.ones(len(x), dtype=torch.bool, device=x.device)
-    ids = _assign(x, centres, slack)
-    for i in range(max_iter):
-        if i: ids = torch.where(active[:, None], _assign(x, centres, slack), ids)
-        new = _new_centres(x, norms, ids, n_groups, snap, slack)
-        shift = (new - centres).norm(dim=2).sum(1)
-        centres, active = torch.where(active[:, None, None], new, centres), active & (shift.square() >= tol)
-        if not active.any(): break
-    return ids
+    chosen = _random_channels(x, n_groups, generator) if init is None else _check_init(init, x, n_groups)
+    return _kmeans(x, n_groups, chosen, snap, max_iter, tol)[0]
 
 # %% ../nbs/05_inhibition.ipynb #b29c1a72
 def _random_channels(x, n_groups, generator):
@@ -107,7 +137,7 @@ def importance(grads:Tensor, # [B,C,H,W], G = dL_d/dA
               ) -> Tensor: # [B,n_groups], 0 for an empty group
     "Importance of each group, I_g = sum of w_c over its channels with w_c the mean of G_c (GMW; paper)."
     weights = grads.float().mean((2, 3))
-    return (weights[:, None] @ _one_hot(ids, n_groups))[:, 0]
+    return (_members(ids, n_groups) @ weights[:, :, None])[:, :, 0]
 
 @torch.no_grad()
 @_in_full_precision
@@ -117,8 +147,8 @@ def group_maps(features:Tensor, # [B,C,H,W]
                n_groups:int, # N_G
               ) -> Tensor: # M [B,n_groups,H,W] float32
     "Map of each group, M_g = sum of w_c A_c over its channels: Grad-CAM restricted to the group, without ReLU (GMW; paper)."
-    weighted = _one_hot(ids, n_groups) * grads.float().mean((2, 3))[:, :, None]
-    return (weighted.mT @ features.float().flatten(2)).unflatten(2, features.shape[2:])
+    weighted = _members(ids, n_groups) * grads.float().mean((2, 3))[:, None]
+    return (weighted @ features.float().flatten(2)).unflatten(2, features.shape[2:])
 
 # %% ../nbs/05_inhibition.ipynb #5139ca22
 @torch.no_grad()
@@ -131,9 +161,12 @@ def reverse(maps:Tensor, # M [B,G,H,W]
     std = centred.square().mean((2, 3), keepdim=True).sqrt()
     return torch.where(weights[:, :, None, None] > 0, torch.sigmoid(-centred / (std + 1e-8)), 1.0)
 
-def _spread(maps, ids): # [B,G,H,W], [B,C] -> [B,C,H,W]
-    "Every channel gets the map of its group."
-    return maps.gather(1, ids[:, :, None, None].expand(-1, -1, *maps.shape[2:]))
+def _spread(maps, ids, like): # [B,G,H,W], [B,C] -> [B,C,H,W]
+    "Every channel gets the map of its group, in the dtype and memory layout of `like`, which it will be multiplied with."
+    maps = maps.to(like.dtype).flatten(2)
+    if like.is_contiguous(memory_format=torch.channels_last) and not like.is_contiguous():
+        return maps.mT.contiguous().gather(2, ids[:, None].expand(-1, maps.shape[2], -1)).mT.unflatten(2, like.shape[2:])
+    return maps.gather(1, ids[:, :, None].expand(-1, -1, maps.shape[2])).unflatten(2, like.shape[2:])
 
 @torch.no_grad()
 @_in_full_precision
@@ -144,7 +177,7 @@ def reversed_maps(features:Tensor, # A [B,C,H,W]
                  ) -> Tensor: # R [B,C,H,W] in [0,1], no gradient, dtype of the features
     "What each channel is multiplied with in the second inference."
     R = reverse(group_maps(features, grads, ids, n_groups), importance(grads, ids, n_groups))
-    return _spread(R, ids).to(features.dtype)
+    return _spread(R, ids, features)
 
 # %% ../nbs/05_inhibition.ipynb #22cea3fa
 @_in_full_precision
@@ -153,9 +186,9 @@ def orthogonality(features:Tensor, # A' [B,C,H,W], unmasked
                   n_groups:int, # N_G
                  ) -> Tensor: # scalar, differentiable in features
     "L_orth: mean over pairs of non-empty groups of |<m_g, m_h>|, m_g the mean map of a group; mean over the batch (paper)."
-    members = _one_hot(ids, n_groups)
-    sizes = members.sum(1)
-    means = members.mT @ features.float().flatten(2) / sizes.clamp(min=1)[:, :, None]
+    members = _members(ids, n_groups)
+    sizes = members.sum(2)
+    means = members / sizes.clamp(min=1)[:, :, None] @ features.float().flatten(2)
     filled = (sizes > 0).float()
     pairs = (filled[:, :, None] * filled[:, None]).triu(1)
     products = (means @ means.mT).abs() * pairs
@@ -226,10 +259,11 @@ class GroupWiseInhibition:
                  snap:bool=True, # see `group_channels`
                  generator:torch.Generator|None=None, # for the starting centres; None: torch's global one
                  mask:str="reversed", # "reversed": the method; "permuted", "ones": the controls random-mask and extra-step
+                 max_iter:int=15, # of the grouping; snapped k-means needs 2 to 7 (measured), `unconverged` in the statistics says when it was too few
                 ):
         if mask not in MASKS: raise ValueError(f"mask {mask!r} is none of {', '.join(MASKS)}")
         self.model, self.n_groups, self.weight, self.orth_weight = model, n_groups, weight, orth_weight
-        self.snap, self.generator, self.mask = snap, generator, mask
+        self.snap, self.generator, self.mask, self.max_iter = snap, generator, mask, max_iter
         self.names = [layer] if isinstance(layer, str) else list(layer)
         self.layers = [_layer(model, n) for n in self.names]
 
@@ -265,23 +299,32 @@ def _all_ran(self, maps):
 for f in (_first_inference, _second_inference, _all_ran): setattr(GroupWiseInhibition, f.__name__, f)
 
 # %% ../nbs/05_inhibition.ipynb #ae2c650e
-def _mask(self, features, grads, ids):
+def _group(self, features, draw):
+    "Groups of one layer [B,C] and the share of samples whose grouping had not settled; `draw(n)` gives uniform numbers [B,n]."
+    _check_features(features, self.n_groups)
+    with torch.no_grad():
+        chosen = draw(features.shape[1]).argsort(1)[:, :self.n_groups]
+        ids, settled = _in_full_precision(_kmeans_of)(features, self.n_groups, chosen, self.snap, self.max_iter)
+    return ids, 1 - settled.float().mean()
+
+def _kmeans_of(features, n_groups, chosen, snap, max_iter): return _kmeans(features.float().flatten(2), n_groups, chosen, snap, max_iter, 1e-4)
+
+def _mask(self, features, grads, ids, draw):
     "The mask of one layer [B,C,H,W] (None: damp nothing), with the diagnostics of its groups."
     M, I = group_maps(features, grads, ids, self.n_groups), importance(grads, ids, self.n_groups)
-    flat = (M.flatten(2).std(2, correction=0) < 1e-7) & (I > 0)
-    stats = dict(inhibited=(I > 0).float().mean(), saturated=flat.any(1).float().mean())
+    flat = M.flatten(2).std(2, correction=0) < 1e-7
+    stats = dict(inhibited=(I > 0).float().mean(), saturated=flat.all(1).float().mean())
     if self.mask == "ones": return None, stats
     R = reverse(M, I)
-    if self.mask == "permuted": R = self._shuffle(R)
-    return _spread(R, ids).to(features.dtype), stats
+    if self.mask == "permuted": R = _shuffle(R, draw(R[0].numel()))
+    return _spread(R, ids, features), stats
 
-def _shuffle(self, R):
+def _shuffle(R, u): # maps [B,G,H,W], uniform numbers [B,G·H·W]
+    "The values of every map at other positions."
     flat = R.flatten(2)
-    device = self.generator.device if self.generator is not None else R.device
-    places = torch.rand(flat.shape, generator=self.generator, device=device).argsort(2).to(R.device)
-    return flat.gather(2, places).view_as(R)
+    return flat.gather(2, u.view_as(flat).argsort(2)).view_as(R)
 
-for f in (_mask, _shuffle): setattr(GroupWiseInhibition, f.__name__, f)
+for f in (_group, _mask): setattr(GroupWiseInhibition, f.__name__, f)
 
 # %% ../nbs/05_inhibition.ipynb #c9e9c76a
 def loss(self,
@@ -289,13 +332,15 @@ def loss(self,
          labels:Tensor, # [B] int64, or [B,K] soft labels
          *,
          selected:Tensor|None=None, # bool [B] or indices: what the ordinary forward pass got right; None: all
+         uniform=None, # (name, n) -> [B,n] uniform in (0,1), e.g. keyed by sample; None: the generator
         ) -> tuple[Tensor, dict]: # scalar loss, statistics
     "lambda_t CE + lambda_o L_orth of the masked network on the selected samples (paper; released code). A differentiable zero if none is selected."
     _check_images(images, labels)
-    if selected is not None: images, labels = images[selected], labels[selected]
+    at = selected if selected is None or selected.dtype != torch.bool else positions(selected, int(selected.sum()))  # the one synchronisation
+    if at is not None: images, labels = images[at], labels[at]
     with torch.enable_grad():
         if len(images) == 0: return self._nothing()
-        masks, groups, stats = self._masks(images, labels)
+        masks, groups, stats = self._masks(images, labels, self._draws(uniform, at, images))
         try: logits, maps = self._second_inference(images, masks)
         except ValueError:  # BatchNorm on one value per channel: a single sample and maps of one pixel behind the layer
             if len(images) > 1: raise
@@ -306,17 +351,33 @@ def loss(self,
 
 def _nothing(self): return sum((p.flatten()[:1] * 0).sum() for p in self.model.parameters()), dict(n_selected=0)
 
-def _masks(self, images, labels):
+def positions(selected:Tensor, # bool [B]
+              n:int, # how many of them are True
+             ) -> Tensor|None: # int64 [n], ascending; None: all
+    "Where `selected` is True, without asking the device."
+    return None if n == len(selected) else selected.byte().argsort(descending=True, stable=True)[:n]
+
+for f in (loss, _nothing): setattr(GroupWiseInhibition, f.__name__, f)
+
+# %% ../nbs/05_inhibition.ipynb #33c11e70
+def _draws(self, uniform, at, images):
+    "name -> (n -> uniform numbers [B,n] for the selected samples)."
+    if uniform is not None: return lambda name: lambda n: uniform(name, n) if at is None else uniform(name, n)[at]
+    device = self.generator.device if self.generator is not None else images.device
+    return lambda name: lambda n: torch.rand(len(images), n, generator=self.generator, device=device).to(images.device)
+
+def _masks(self, images, labels, draws):
     "Masks and groups of every layer, and the mean statistics."
     if self.mask == "ones" and not self.orth_weight: return [None] * len(self.layers), [], {}
     features, grads, _ = self._first_inference(images, labels)
-    groups = [group_channels(a, self.n_groups, snap=self.snap, generator=self.generator) for a in features]
-    masks, stats = zip(*(self._mask(*x) for x in zip(features, grads, groups)))
+    groups, unsettled = zip(*(self._group(a, draws(f"centres{i}")) for i, a in enumerate(features)))
+    masks, stats = zip(*(self._mask(*x, draws(f"places{i}")) for i, x in enumerate(zip(features, grads, groups))))
+    stats = [s | dict(unconverged=u) for s, u in zip(stats, unsettled)]
     return masks, groups, {k: sum(s[k] for s in stats) / len(stats) for k in stats[0]}
 
-for f in (loss, _nothing, _masks): setattr(GroupWiseInhibition, f.__name__, f)
+for f in (_draws, _masks): setattr(GroupWiseInhibition, f.__name__, f)
 
-# %% ../nbs/05_inhibition.ipynb #33c11e70
+# %% ../nbs/05_inhibition.ipynb #98aee139
 def _check_images(images, labels):
     if not isinstance(images, Tensor): raise TypeError(f"images is a {type(images).__name__}: the regulariser takes one tensor [B,3,H,W]; wrap a network with several inputs so that it takes one")
     if len(images) != len(labels): raise ValueError(f"{len(images)} images but {len(labels)} labels")
@@ -329,7 +390,7 @@ def analyse(self,
     _check_images(images, labels)
     with torch.enable_grad(): features, grads, logits = self._first_inference(images, labels)
     a, grad, n = features[0], grads[0], self.n_groups
-    ids = group_channels(a, n, snap=self.snap, generator=self.generator)
+    ids = self._group(a, self._draws(None, None, images)("centres0"))[0]
     return dict(features=a, grads=grad, ids=ids, importance=importance(grad, ids, n), group_maps=group_maps(a, grad, ids, n),
                 maps=reversed_maps(a, grad, ids, n), logits=logits)
 

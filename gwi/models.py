@@ -8,7 +8,6 @@ __all__ = ['Normalised', 'Network', 'PadShortcut', 'BasicBlock', 'ResNeXtBlock',
 
 # %% ../nbs/04_models.ipynb #db75bf17
 import math
-import os
 import re
 from collections import OrderedDict
 from contextlib import contextmanager
@@ -20,6 +19,8 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .config import atomic_write
 
 # %% ../nbs/04_models.ipynb #8db59748
 class Normalised:
@@ -247,12 +248,7 @@ def save_weights(model:nn.Module, # normalisation included
                 ) -> Path:
     "Write all weights and buffers; the file is complete or absent."
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        part.write_bytes(safetensors.torch.save({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}))
-        part.replace(path)
-    finally: part.unlink(missing_ok=True)
+    atomic_write(path, safetensors.torch.save({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}))
     return path
 
 # %% ../nbs/04_models.ipynb #e92d1cf5

@@ -47,7 +47,7 @@ def uniform(key:int, # from `seed_for`
            ) -> Tensor: # [N,n] float32 in (0,1)
     "Uniform random numbers that are a pure function of key, sample index and column."
     columns = torch.arange(n, device=indices.device)
-    rows = _hash(_hash(torch.as_tensor(key, device=indices.device)) ^ indices.long())
+    rows = _hash(indices.long() ^ int(_hash(torch.as_tensor(key))))  # the key stays on the host: no copy to the device, which would wait for it
     bits = _shift(_hash(rows[:, None] ^ _hash(columns)), 41)
     return (bits.float() + 0.5) * 2.0**-23  # 23 bits and a half: neither 0 nor 1 can come out
 

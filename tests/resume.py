@@ -1,0 +1,80 @@
+"""What `make test-resume` runs: kill training with SIGKILL at random moments, start it again, and compare the final weights, byte for byte, with those of an
+uninterrupted run. A checkpoint is written after every step, so that many kills fall into a write; every fourth kill waits for one on purpose."""
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import yaml
+
+TRIALS, RUNS = 20, ("digits-resnet8-gwi+augmix-s0", "digits-resnet8-gwi+free-s0")
+root = Path(__file__).resolve().parent.parent
+
+
+def project(folder):
+    "A project of its own: the tiny profile, a checkpoint after every step."
+    for name in ("settings.ini", "params.yaml"): shutil.copy(root / name, folder)
+    raw = yaml.safe_load((root / "profiles" / "tiny.yaml").read_text())
+    raw["machine"]["checkpoint_minutes"], raw["train"]["epochs"] = 0.0, 12
+    raw["methods"] = dict(plain=["standard"], inhibited=["gwi", "gwi+augmix", "gwi+free"])
+    raw["core"], raw["lowdata"]["methods"] = ["standard", "gwi"], ["standard"]
+    (folder / "params.yaml").write_text(yaml.safe_dump(raw))
+    subprocess.run([sys.executable, "-c", "from gwi import config, data; s = config.load(); data.fetch(s.data, config.data_dir(s))"], env=env(folder), check=True, stderr=subprocess.DEVNULL)
+
+
+def env(folder, cache=".cache"): return {**os.environ, "GWI_ROOT": str(folder), "GWI_CACHE": str(folder / cache), "OMP_NUM_THREADS": "1"}
+
+
+def start(folder, run): return subprocess.Popen([sys.executable, "-m", "gwi.train", run], cwd=folder, env=env(folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def weights(folder, run): return next((folder / "data").rglob(f"{run}.safetensors"))
+
+
+def finish(folder, run):
+    "Train to the end; the seconds from the first checkpoint, and the bytes."
+    process, begin = start(folder, run), time.time()
+    _, said = process.communicate()
+    if process.returncode: sys.exit(f"{run} ended with {process.returncode}: {said[-500:]}")
+    return time.time() - begin, weights(folder, run).read_bytes()
+
+
+def kill(folder, run, seconds, in_write, rng):
+    "Start, kill at a random moment of the training (or in the middle of writing a checkpoint), and say where it was."
+    process, cache = start(folder, run), folder / ".cache" / "tiny"
+    while not list(cache.glob("*.safetensors")) and process.poll() is None: time.sleep(0.002)  # the first checkpoint: training has begun
+    time.sleep(rng.uniform(0, seconds))
+    while in_write and process.poll() is None and not list(cache.glob(".*.part")): pass
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    return process.returncode == -signal.SIGKILL, bool(list(cache.glob(".*.part")))
+
+
+def trial(k, source, whole, seconds):
+    rng, run = random.Random(time.time_ns() + k), RUNS[k % len(RUNS)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".cache", "weights", "results"))
+        killed, writing = kill(folder, run, seconds[run], k % 4 == 0, rng)
+        same = finish(folder, run)[1] == whole[run]
+    print(f"{k + 1:2} {run}: {'killed' if killed else 'had ended'}{' while writing a checkpoint' if writing else ''}, then {'identical' if same else 'DIFFERENT'}", flush=True)
+    return killed and same, writing
+
+
+with tempfile.TemporaryDirectory() as name:
+    source = Path(name)
+    project(source)
+    ends = {run: finish(source, run) for run in RUNS}
+    whole = {run: end for run, (_, end) in ends.items()}
+    seconds = {run: max(0.5, (t - 4) / 2) for run, (t, _) in ends.items()}  # less the start of Python, and early enough to be still running
+    with ThreadPoolExecutor(2) as pool: results = list(pool.map(lambda k: trial(k, source, whole, seconds), range(TRIALS)))
+passed, writing = sum(ok for ok, _ in results), sum(w for _, w in results)
+print(f"{passed} of {TRIALS} passed, {writing} of them killed while a checkpoint was being written")
+sys.exit(passed < TRIALS)
