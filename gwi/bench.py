@@ -8,10 +8,10 @@ __all__ = ['STEP_RATIOS', 'PIL', 'PUBLISHED_SCRIPT', 'NETWORKS', 'FIXED', 'GROWT
            'records', 'peak_mib', 'threads', 'Subject', 'update', 'plain', 'needed', 'ours', 'seen', 'slow', 'parts',
            'step_memory', 'step_records', 'precisions', 'level', 'some', 'step', 'bench_run', 'random_dataset',
            'repeated', 'loop', 'pil_augmix', 'augmix', 'corruptions', 'corruption_times', 'bare_gradients', 'pgd',
-           'forward', 'networks', 'precision', 'features_of', 'slope', 'scaling', 'machine', 'rows_of', 'merge', 'note',
-           'bench', 'inhibited', 'training_work', 'attack_work', 'stage_work', 'fitting', 'subject_of',
-           'regularised_losses', 'augmentations', 'free_loss', 'corrupting', 'costs', 'stage_seconds', 'side_by_side',
-           'duration', 'counts', 'estimate', 'main']
+           'forward', 'networks', 'precision', 'features_of', 'slope', 'scaling', 'picture_files', 'decoding',
+           'streamed', 'machine', 'rows_of', 'merge', 'note', 'bench', 'inhibited', 'training_work', 'attack_work',
+           'stage_work', 'fitting', 'subject_of', 'regularised_losses', 'augmentations', 'free_loss', 'corrupting',
+           'costs', 'stage_seconds', 'side_by_side', 'duration', 'counts', 'estimate', 'main']
 
 # %% ../nbs/12_bench.ipynb #8b7bec18
 import os
@@ -26,6 +26,7 @@ import platform
 import re
 import statistics
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,7 +40,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps
 
-from . import attack, augment, config, corruption, data, models, reference, report, rows, train
+from . import attack, augment, config, corruption, data, models, reference, report, rows, streaming, train
 from .inhibition import GroupWiseInhibition, group_channels, orthogonality, reversed_maps, score
 from .streams import seed_for, stream
 
@@ -240,7 +241,7 @@ def repeated(f, times): # a function that calls f so often
 # %% ../nbs/12_bench.ipynb #5529e5cf
 def loop(network="resnet20", batch=128, images=50_000, rounds=None): # yields (network, records)
     "Images per second of the training loop, and of bare steps."
-    out, dataset, steps = [], random_dataset(images), 20 if on_gpu() else 1
+    out, dataset, steps = [], random_dataset(images), 20 if on_gpu() else 2
     for p in precisions():
         bare = Subject(network, batch, precision=p)
         variants = {"bare steps": partial(bare.step, bare.plain)}
@@ -375,14 +376,47 @@ def scaling(growth=GROWTH, fixed=FIXED, rounds=None): # yields (network, records
             out += sum(points, []) + [dict(condition=f"scaling: {axis}, {what}", level="", metric="slope", value=exponent, n=len(values))]
     yield "none", out
 
+# %% ../nbs/12_bench.ipynb #54926de0
+def picture_files(folder:Path, n:int, side:int=256) -> streaming.Files: # n JPEG files
+    "Crops of two photographs."
+    from sklearn.datasets import load_sample_images
+    draw, photos = np.random.default_rng(0), load_sample_images().images
+    for k in range(n):
+        photo = photos[k % 2]
+        y, x = (int(draw.integers(0, s - side)) for s in photo.shape[:2])
+        Image.fromarray(photo[y:y + side, x:x + side]).save(folder / f"{k:05}.jpg", quality=90)
+    return streaming.Files(folder, np.array([f"{k:05}.jpg" for k in range(n)], dtype="S"), np.arange(n) % 10, 224)
+
+def decoding(files, batch, steps, workers): # -> images a second
+    loaded = streaming.loader(files, ((k, torch.arange(batch) + k * batch % (len(files) - batch)) for k in range(steps + 2)), crop_scale=0.08, flip=True, workers=workers)
+    for _ in range(2): next(loaded)  # the workers have started
+    return steps * batch / seconds(lambda: [next(loaded) for _ in range(steps)])
+
+def streamed(network="torchvision:resnet18", batch=16, steps=4, n=256, workers=(0, 1, 2), rounds=None): # yields (network, records)
+    "Images per second decoded and trained on, and the share of the time that training waited."
+    with tempfile.TemporaryDirectory() as folder:
+        files, rates, shares = picture_files(Path(folder), n), {}, []
+        run = bench_run("standard", network, batch)
+        s = replace(run.settings, data=replace(run.settings.data, size=224, streamed=True), augment=replace(run.settings.augment, crop_scale=0.08),
+                    inhibition=replace(run.settings.inhibition, layer="layer3"), machine=replace(run.settings.machine, workers=max(workers)))
+        trainer = train.Trainer(config.make_run(s, "standard", 0), data.Dataset("files", files, files, [str(k) for k in range(10)]))
+        trainer.advance()
+        for _ in range(some(rounds)):
+            for w in workers: rates.setdefault(f"decoding alone, {w} workers", []).append(decoding(files, batch, steps, w))
+            before = trainer.batches.stream.waited
+            spent = seconds(lambda: [trainer.advance() for _ in range(steps)])
+            rates.setdefault("training", []).append(steps * batch / spent)
+            shares.append((trainer.batches.stream.waited - before) / spent)
+        yield network, records("streaming", "224, 16", "images/s", rates) + records("streaming", "224, 16", "ratio", {"waited / training": shares})
+
 # %% ../nbs/12_bench.ipynb #61441140
 COMPARISONS = {"step": (step, "gwi", None), "loop": (loop, "standard", None), "augmix": (augmix, "augmix", 1), "corruption": (corruption_times, "corruption", 1),
                "pgd": (pgd, "pgd20", None), "networks": (networks, "standard", None), "precision": (precision, "standard", None),
-               "scaling": (scaling, "gwi", None)}  # function, column `method`, threads (None: torch's default)
-MODULES = ("bench", "config", "streams", "augment", "models", "reference", "inhibition", "train", "corruption", "attack")
+               "streaming": (streamed, "standard", None), "scaling": (scaling, "gwi", None)}  # function, column `method`, threads (None: torch's default)
+MODULES = ("bench", "config", "streams", "streaming", "augment", "models", "reference", "inhibition", "train", "corruption", "attack")
 QUICK = {"step": dict(networks=("resnet8",), batch=4, slow_rounds=1), "loop": dict(network="resnet8", batch=8, images=64), "augmix": dict(images=16), "corruption": dict(batches=(4,), few=2),
          "pgd": dict(network="resnet8", images=4), "networks": dict(batch=2), "precision": dict(networks=("resnet8",), batch=4),
-         "scaling": dict(growth={k: v[:2] for k, v in GROWTH.items()}, fixed=dict(batch=4, channels=32, resolution=8, groups=2))}
+         "streaming": dict(batch=4, steps=1, n=16, workers=(0, 1)), "scaling": dict(growth={k: v[:2] for k, v in GROWTH.items()}, fixed=dict(batch=4, channels=32, resolution=8, groups=2))}
 
 def machine() -> str: # "amd-epyc-2-cores-cpu-torch2.11.0"
     "The name under which this machine's rows stand."
@@ -496,7 +530,7 @@ def subject_of(s, batch):
     "The profile's network with a batch."
     options = dict(width=s.model.width, stem_stride=s.model.stem_stride) if ":" not in s.model.name else {}
     options |= dict(size=s.data.size, layer=s.inhibition.layer, n_groups=s.inhibition.n_groups)
-    return Subject(s.model.name, batch, precision=s.train.precision, channels_last=s.train.channels_last, **options)
+    return Subject(s.model.name, batch, precision="bfloat16" if s.train.bfloat16 else "float32", channels_last=s.train.channels_last, **options)
 
 def regularised_losses(u, s): # kind -> a loss function
     "The regularised step of every method of the profile."
@@ -571,7 +605,7 @@ def estimate(s:config.Settings, # a profile
     n_train, n_test = counts(s)
     with threads(s.train.threads): cost = costs(s)
     times, jobs = stage_seconds(stage_work(s, n_train, n_test), cost), jobs or max(2, (os.cpu_count() or 2) // s.train.threads)
-    lines = [f"profile {s.profile}: {s.model.name}, {n_train:,} training and {n_test:,} test images, on {rows.hardware()} ({config.device()}, {s.train.precision}, {s.train.threads} threads)", "",
+    lines = [f"profile {s.profile}: {s.model.name}, {n_train:,} training and {n_test:,} test images, on {rows.hardware()} ({config.device()}, {'bfloat16' if s.train.bfloat16 else 'float32'}, {s.train.threads} threads)", "",
              *(f"  {kind:28} {1e3 * t:10.3f} ms an image" for kind, t in cost.items()), "",
              *(f"  {stage:28} {duration(t):>10}" for stage, t in times.items()), "",
              f"  {'all, one after the other':28} {duration(sum(times.values())):>10}   (JOBS=1)",

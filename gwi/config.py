@@ -146,10 +146,15 @@ class Train:
     free_eps: float = limit(0, 255)
     free_clip: float = limit(1e-6)
     threads: int = limit(1, 1024)
-    precision: str = limit(choices=("float32", "bfloat16"))
+    precision: str = limit(choices=("float32", "bfloat16", "auto"))
     channels_last: bool
     compile: bool
     sync_batchnorm: bool
+
+    @property
+    def bfloat16(self) -> bool:
+        "Whether to autocast; auto: on a GPU, because most processors are many times slower with it."
+        return self.precision == "bfloat16" or (self.precision == "auto" and device() == "cuda")
 
 # %% ../nbs/00_config.ipynb #10f6b797
 @dataclass(frozen=True)

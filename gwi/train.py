@@ -127,7 +127,7 @@ class Objective(torch.nn.Module):
         super().__init__()
         self.model, self.regulariser, self.train_ = model, regulariser, train
     def forward(self, x, y, selected=None, uniform=None):
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.train_.precision == "bfloat16"):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.train_.bfloat16):
             if selected is None:
                 logits = self.model(x)
                 return F.cross_entropy(logits.float(), y), logits
