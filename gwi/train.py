@@ -140,6 +140,7 @@ def make_model(run, num_classes, seed=None):
     "The run's network, on the device."
     m, t = run.settings.model, run.settings.train
     net = models.create(m.name, num_classes, width=m.width, stem_stride=m.stem_stride, seed=seed)
+    if t.sync_batchnorm and processes.world() > 1: net = torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)
     return net.to(config.device(), memory_format=layout(t))
 
 def make_regulariser(run, model):
@@ -161,6 +162,7 @@ class Trainer:
     def __init__(self, run, dataset):
         t = run.settings.train
         if t.batch % processes.world(): raise config.ConfigError(f"train.batch: {t.batch} images cannot be shared by {processes.world()} processes; choose a multiple")
+        if t.sync_batchnorm and config.device() == "cpu": raise config.ConfigError("train.sync_batchnorm: BatchNorm over several processes exists on GPUs only; set it to false")
         torch.set_num_threads(t.threads)
         self.run, self.t, self.identity = run, t, None
         self.total = max(1, t.epochs * len(dataset.train.labels) // t.batch)
@@ -210,6 +212,7 @@ def regularised_step(self, x, y, right, indices):
     at = positions(right, mine)
     draw = lambda name, n: uniform(seed_for(self.run.seed, f"{name}/{self.step}"), indices, n)
     loss, stats = self.objective(x, y, torch.arange(len(x), device=x.device) if at is None else at, draw)
+    if not stats["n_selected"] and processes.world() == 1: return  # a single image that BatchNorm cannot work with
     share = mine / everyone
     self.update(loss * (share * processes.world()))
     self.watch(loss)
