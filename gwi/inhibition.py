@@ -30,10 +30,9 @@ def _members(ids, n_groups): # [B,C] -> [B,G,C] float32
     "1 where the channel belongs to the group."
     return (ids[:, None] == torch.arange(n_groups, device=ids.device)[:, None]).float()
 
-def _first_min(d, lower, dim):
-    "Index of the smallest squared distance along `dim`; of those that rounding (d - lower) cannot tell from it, the first."
-    index = torch.arange(d.shape[dim], device=d.device, dtype=torch.int32).view([-1 if k == dim else 1 for k in range(d.dim())])
-    return torch.where(lower <= d.amin(dim, keepdim=True), index, d.shape[dim]).amin(dim).long()  # argmax takes ten times as long
+def _first_min(d, lower, index): # [B,n,...], [B,n,...], 0..n-1 as float [n] or [n,1]
+    "Index of the smallest squared distance along dimension 1; of those that rounding (d - lower) cannot tell from it, the first."
+    return torch.where(lower <= d.amin(1, keepdim=True), index, torch.inf).amin(1).long()  # argmax takes ten times as long
 
 def _lower(d, *sizes): return d - 1e-6 * sum(sizes)  # the smallest that d can be: sizes are the squared norms it was computed from
 
@@ -58,7 +57,7 @@ def _snap(channels, dots, norms, filled):
     d, lower = (torch.where(filled[:, :, None], a, index) for a in (d, lower))
     chosen = []
     for k in range(d.shape[1]):  # in turn, because a channel serves one group only
-        chosen.append(_first_min(d[:, k], lower[:, k], 1))
+        chosen.append(_first_min(d[:, k], lower[:, k], index))
         for a in (d, lower): a.scatter_(2, chosen[-1][:, None, None].expand(-1, d.shape[1], 1), torch.inf)
     return torch.stack(chosen, 1)
 
@@ -78,14 +77,16 @@ def _new_centres(channels, ids, n_groups, snap):
 def _one_of(chosen, n): return (chosen[:, :, None] == torch.arange(n, device=chosen.device)).float()  # [B,G] -> [B,G,C]
 
 # %% ../nbs/05_inhibition.ipynb #21496784
-def _kmeans(x, n_groups, chosen, snap, max_iter, tol): # x [B,C,P] float32, chosen [B,G] -> ids [B,C], converged bool [B]
+def _kmeans(x, chosen, n_groups, snap, max_iter, tol): # x [B,C,P] float32, chosen [B,G] -> ids [B,C], converged bool [B]
     channels = _Channels(x)
     weights, dots = _one_of(chosen, x.shape[1]), channels.with_channels(chosen)
-    norms, active, ids = (weights * dots).sum(2), x.new_ones(len(x), dtype=torch.bool), None
+    norms, active, ids = (weights * dots).sum(2), x.new_ones(len(x), dtype=torch.bool), torch.full(x.shape[:2], -1, device=x.device)
+    index = torch.arange(n_groups, device=x.device, dtype=x.dtype)[:, None]
     for _ in range(max_iter):
         d = norms[:, :, None] - 2 * dots  # |x|² is the same for every centre
-        assigned = _first_min(d, _lower(d, channels.norms[:, None], norms[:, :, None]), 1)
-        ids = assigned if ids is None else torch.where(active[:, None], assigned, ids)
+        assigned = torch.where(active[:, None], _first_min(d, _lower(d, channels.norms[:, None], norms[:, :, None]), index), ids)
+        if _may_look(x) and torch.equal(assigned, ids): return ids, torch.ones_like(active)  # the same groups have the same centres
+        ids = assigned
         new, new_dots = _new_centres(channels, ids, n_groups, snap)
         new_norms, moved = (new * new_dots).sum(2), (new != weights).any(2)
         shift = (new_norms + norms - 2 * (new * dots).sum(2)).clamp(min=0).sqrt() * moved
@@ -96,6 +97,13 @@ def _kmeans(x, n_groups, chosen, snap, max_iter, tol): # x [B,C,P] float32, chos
     return ids, ~active
 
 def _may_look(x): return x.device.type == "cpu"  # elsewhere the host would wait for the device
+
+def _grouped(features, n_groups, chosen, snap, max_iter, tol=1e-4): # [B,C,H,W], [B,G] -> ids [B,C], converged bool [B]
+    "The samples a few at a time, so that their Gram matrices stay in the processor's cache; on a GPU all at once."
+    x = features.float().flatten(2)
+    n = max(1, 2**22 // x.shape[1]**2) if _may_look(x) else len(x)
+    parts = [_kmeans(*part, n_groups, snap, max_iter, tol) for part in zip(x.split(n), chosen.split(n))]
+    return tuple(torch.cat(p) for p in zip(*parts))
 
 @torch.no_grad()
 @_in_full_precision
@@ -110,9 +118,8 @@ def group_channels(features:Tensor, # [B,C,H,W], C >= n_groups
                   ) -> Tensor: # ids [B,C] int64 in 0..n_groups-1
     "Cluster the channels of every sample into N_G groups (CFG; released code). ValueError if C < N_G."
     _check_features(features, n_groups)
-    x = features.float().flatten(2)
-    chosen = _random_channels(x, n_groups, generator) if init is None else _check_init(init, x, n_groups)
-    return _kmeans(x, n_groups, chosen, snap, max_iter, tol)[0]
+    chosen = _random_channels(features, n_groups, generator) if init is None else _check_init(init, features, n_groups)
+    return _grouped(features, n_groups, chosen, snap, max_iter, tol)[0]
 
 # %% ../nbs/05_inhibition.ipynb #b29c1a72
 def _random_channels(x, n_groups, generator):
@@ -136,8 +143,11 @@ def importance(grads:Tensor, # [B,C,H,W], G = dL_d/dA
                n_groups:int, # N_G
               ) -> Tensor: # [B,n_groups], 0 for an empty group
     "Importance of each group, I_g = sum of w_c over its channels with w_c the mean of G_c (GMW; paper)."
-    weights = grads.float().mean((2, 3))
-    return (_members(ids, n_groups) @ weights[:, :, None])[:, :, 0]
+    return _importance(_weights(grads), ids, n_groups)
+
+def _weights(grads): return grads.float().mean((2, 3))  # w [B,C]
+
+def _importance(w, ids, n_groups): return (_members(ids, n_groups) @ w[:, :, None])[:, :, 0]
 
 @torch.no_grad()
 @_in_full_precision
@@ -147,8 +157,9 @@ def group_maps(features:Tensor, # [B,C,H,W]
                n_groups:int, # N_G
               ) -> Tensor: # M [B,n_groups,H,W] float32
     "Map of each group, M_g = sum of w_c A_c over its channels: Grad-CAM restricted to the group, without ReLU (GMW; paper)."
-    weighted = _members(ids, n_groups) * grads.float().mean((2, 3))[:, None]
-    return (weighted @ features.float().flatten(2)).unflatten(2, features.shape[2:])
+    return _maps(features, _weights(grads), ids, n_groups)
+
+def _maps(features, w, ids, n_groups): return (_members(ids, n_groups) * w[:, None] @ features.float().flatten(2)).unflatten(2, features.shape[2:])
 
 # %% ../nbs/05_inhibition.ipynb #5139ca22
 @torch.no_grad()
@@ -176,7 +187,8 @@ def reversed_maps(features:Tensor, # A [B,C,H,W]
                   n_groups:int, # N_G
                  ) -> Tensor: # R [B,C,H,W] in [0,1], no gradient, dtype of the features
     "What each channel is multiplied with in the second inference."
-    R = reverse(group_maps(features, grads, ids, n_groups), importance(grads, ids, n_groups))
+    w = _weights(grads)
+    R = reverse(_maps(features, w, ids, n_groups), _importance(w, ids, n_groups))
     return _spread(R, ids, features)
 
 # %% ../nbs/05_inhibition.ipynb #22cea3fa
@@ -304,20 +316,23 @@ def _group(self, features, draw):
     _check_features(features, self.n_groups)
     with torch.no_grad():
         chosen = draw(features.shape[1]).argsort(1)[:, :self.n_groups]
-        ids, settled = _in_full_precision(_kmeans_of)(features, self.n_groups, chosen, self.snap, self.max_iter)
+        ids, settled = _in_full_precision(_grouped)(features, self.n_groups, chosen, self.snap, self.max_iter)
     return ids, 1 - settled.float().mean()
-
-def _kmeans_of(features, n_groups, chosen, snap, max_iter): return _kmeans(features.float().flatten(2), n_groups, chosen, snap, max_iter, 1e-4)
 
 def _mask(self, features, grads, ids, draw):
     "The mask of one layer [B,C,H,W] (None: damp nothing), with the diagnostics of its groups."
-    M, I = group_maps(features, grads, ids, self.n_groups), importance(grads, ids, self.n_groups)
+    M, I = _maps_and_importance(features, grads, ids, self.n_groups)
     flat = M.flatten(2).std(2, correction=0) < 1e-7
     stats = dict(inhibited=(I > 0).float().mean(), saturated=flat.all(1).float().mean())
     if self.mask == "ones": return None, stats
     R = reverse(M, I)
     if self.mask == "permuted": R = _shuffle(R, draw(R[0].numel()))
     return _spread(R, ids, features), stats
+
+@_in_full_precision
+def _maps_and_importance(features, grads, ids, n_groups):
+    w = _weights(grads)
+    return _maps(features, w, ids, n_groups), _importance(w, ids, n_groups)
 
 def _shuffle(R, u): # maps [B,G,H,W], uniform numbers [B,G·H·W]
     "The values of every map at other positions."
