@@ -34,7 +34,7 @@ def _first_min(d, lower, index): # [B,n,...], [B,n,...], 0..n-1 as float [n] or 
     "Index of the smallest squared distance along dimension 1; of those that rounding (d - lower) cannot tell from it, the first."
     return torch.where(lower <= d.amin(1, keepdim=True), index, torch.inf).amin(1).long()  # argmax takes ten times as long
 
-def _lower(d, *sizes): return d - 1e-6 * sum(sizes)  # the smallest that d can be: sizes are the squared norms it was computed from
+def _lower(d, a, b): return torch.sub(d, a + b, alpha=1e-6)  # the smallest that d can be, computed from numbers as large as a and b
 
 # %% ../nbs/05_inhibition.ipynb #a21f5ed2
 class _Channels:
@@ -51,7 +51,7 @@ class _Channels:
 # %% ../nbs/05_inhibition.ipynb #8f12fbc8
 def _snap(channels, dots, norms, filled):
     "For every group in turn the free channel nearest to its mean, or the first free one if the group is empty: [B,G]."
-    d = channels.norms[:, None] - 2 * dots
+    d = torch.sub(channels.norms[:, None], dots, alpha=2)
     lower = _lower(d, channels.norms[:, None], norms[:, :, None])
     index = torch.arange(d.shape[2], device=d.device, dtype=d.dtype)
     d, lower = (torch.where(filled[:, :, None], a, index) for a in (d, lower))
@@ -61,38 +61,37 @@ def _snap(channels, dots, norms, filled):
         for a in (d, lower): a.scatter_(2, chosen[-1][:, None, None].expand(-1, d.shape[1], 1), torch.inf)
     return torch.stack(chosen, 1)
 
-def _new_centres(channels, ids, n_groups, snap):
-    "The centres that follow from an assignment: which weights over the channels [B,G,C], with <c, x> [B,G,C]."
+def _new_centres(channels, ids, n_groups, snap, old):
+    "The centres c that follow from an assignment: <c, x> [B,G,C], |c|² [B,G] and <c, old c> [B,G] from <old c, x>."
     members = _members(ids, n_groups)
     sizes = members.sum(2)
     means = members / sizes.clamp(min=1)[:, :, None]
     if snap:
         dots = channels.with_means(means)
         chosen = _snap(channels, dots, (means * dots).sum(2), sizes > 0)
-        return _one_of(chosen, ids.shape[1]), channels.with_channels(chosen)
+        return channels.with_channels(chosen), channels.norms.gather(1, chosen), old.gather(2, chosen[:, :, None])[:, :, 0]
     spare = (sizes == 0).cumsum(1) - 1  # the i-th empty group starts again from channel i
     weights = torch.where(sizes[:, :, None] > 0, means, _one_of(spare.clamp(min=0), ids.shape[1]))
-    return weights, channels.with_means(weights)
+    dots = channels.with_means(weights)
+    return dots, (weights * dots).sum(2), (weights * old).sum(2)
 
 def _one_of(chosen, n): return (chosen[:, :, None] == torch.arange(n, device=chosen.device)).float()  # [B,G] -> [B,G,C]
 
 # %% ../nbs/05_inhibition.ipynb #21496784
 def _kmeans(x, chosen, n_groups, snap, max_iter, tol): # x [B,C,P] float32, chosen [B,G] -> ids [B,C], converged bool [B]
     channels = _Channels(x)
-    weights, dots = _one_of(chosen, x.shape[1]), channels.with_channels(chosen)
-    norms, active, ids = (weights * dots).sum(2), x.new_ones(len(x), dtype=torch.bool), torch.full(x.shape[:2], -1, device=x.device)
+    dots, norms = channels.with_channels(chosen), channels.norms.gather(1, chosen)  # <c, x> and |c|² of the centres c
+    active, ids = x.new_ones(len(x), dtype=torch.bool), torch.full(x.shape[:2], -1, device=x.device)
     index = torch.arange(n_groups, device=x.device, dtype=x.dtype)[:, None]
     for _ in range(max_iter):
-        d = norms[:, :, None] - 2 * dots  # |x|² is the same for every centre
-        assigned = torch.where(active[:, None], _first_min(d, _lower(d, channels.norms[:, None], norms[:, :, None]), index), ids)
+        d = torch.sub(norms[:, :, None], dots, alpha=2)  # |x|² is the same for every centre
+        assigned = _first_min(d, _lower(d, channels.norms[:, None], norms[:, :, None]), index)
+        assigned = torch.where(active[:, None], assigned, ids)
         if _may_look(x) and torch.equal(assigned, ids): return ids, torch.ones_like(active)  # the same groups have the same centres
-        ids = assigned
-        new, new_dots = _new_centres(channels, ids, n_groups, snap)
-        new_norms, moved = (new * new_dots).sum(2), (new != weights).any(2)
-        shift = (new_norms + norms - 2 * (new * dots).sum(2)).clamp(min=0).sqrt() * moved
-        on = active[:, None, None]
-        weights, dots, norms = torch.where(on, new, weights), torch.where(on, new_dots, dots), torch.where(on[:, 0], new_norms, norms)
-        active = active & (shift.sum(1).square() >= tol)
+        ids, before = assigned, norms
+        dots, norms, cross = _new_centres(channels, ids, n_groups, snap, dots)
+        shift = _lower(norms + before - 2 * cross, norms, before).clamp(min=0).sqrt().sum(1)
+        active = active & (shift.square() >= tol)
         if _may_look(x) and not active.any(): break
     return ids, ~active
 
