@@ -380,6 +380,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                               'gwi.pipeline.Follow._follow': ('pipeline.html#follow._follow', 'gwi/pipeline.py'),
                               'gwi.pipeline.StageError': ('pipeline.html#stageerror', 'gwi/pipeline.py'),
                               'gwi.pipeline._changed': ('pipeline.html#_changed', 'gwi/pipeline.py'),
+                              'gwi.pipeline._closing': ('pipeline.html#_closing', 'gwi/pipeline.py'),
                               'gwi.pipeline._first_line': ('pipeline.html#_first_line', 'gwi/pipeline.py'),
                               'gwi.pipeline._follow': ('pipeline.html#_follow', 'gwi/pipeline.py'),
                               'gwi.pipeline._gpus': ('pipeline.html#_gpus', 'gwi/pipeline.py'),

@@ -40,7 +40,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps
 
-from . import attack, augment, config, corruption, data, models, reference, report, rows, streaming, train
+from . import attack, augment, config, corruption, data, models, pipeline, reference, report, rows, streaming, train
 from .inhibition import GroupWiseInhibition, group_channels, orthogonality, reversed_maps, score
 from .streams import seed_for, stream
 
@@ -604,7 +604,7 @@ def estimate(s:config.Settings, # a profile
     "Stage by stage, how long the profile will take on this machine."
     n_train, n_test = counts(s)
     with threads(s.train.threads): cost = costs(s)
-    times, jobs = stage_seconds(stage_work(s, n_train, n_test), cost), jobs or max(2, (os.cpu_count() or 2) // s.train.threads)
+    times, jobs = stage_seconds(stage_work(s, n_train, n_test), cost), jobs or pipeline.default_jobs(s)
     lines = [f"profile {s.profile}: {s.model.name}, {n_train:,} training and {n_test:,} test images, on {rows.hardware()} ({config.device()}, {'bfloat16' if s.train.bfloat16 else 'float32'}, {s.train.threads} threads)", "",
              *(f"  {kind:28} {1e3 * t:10.3f} ms an image" for kind, t in cost.items()), "",
              *(f"  {stage:28} {duration(t):>10}" for stage, t in times.items()), "",

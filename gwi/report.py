@@ -367,7 +367,7 @@ COMPARISONS = {"step": "One regularised step and its parts", "loop": "Training l
                "corruption": "Corruptions at severity 3, one thread; level: images a batch", "pgd": "PGD-20 against as many bare forward and backward passes",
                "networks": "Networks", "precision": "Training step under each precision, memory layout and optimiser; ratios: against float32, channels last",
                "streaming": "Streamed pictures: JPEG files cropped to 224 × 224, 2 workers while training", "scaling": "Growth of the cost: exponent of the power law through the medians"}
-GOALS = [("step: gwi step / needed passes", "", "≤", 1.1, 1.15, "what the mathematics costs, and a tenth; the released code takes 2.2 (ResNeXt-29) and 5.7 (ResNeXt-11)"),
+GOALS = [("step: gwi step / needed passes", "", "≤", 1.1, 1.15, "what the mathematics costs, and a tenth"),
          ("step: grouping + maps + orthogonality / vanilla step", "resnext29", "≤", 0.05, 0.05, "the rest of that tenth"),
          ("step: memory, gwi step / memory, vanilla step", "", "≤", 1.3, 1.3, "a batch that fits an ordinary step should fit this one"),
          ("loop: crop and flip / bare steps", "", "≥", 0.9, 0.9, "loader and augmentation may cost a tenth"),
