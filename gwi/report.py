@@ -583,7 +583,8 @@ def figure_ablation(rows:pd.DataFrame) -> Figure: # one column wide a setting
             numeric = pd.to_numeric(part.level, errors="coerce")
             ax.errorbar(part.level if numeric.isna().any() else numeric, part["mean"], part["std"], color=color, marker=marker, label=column)
             for mean in cells.loc[(cells.condition == "unchanged") & (cells["column"] == column), "mean"]: ax.axhline(mean, color=color, ls="--", lw=0.8)
-        ax.set(xlabel=label(key), ylabel="error (%)" if ax is axes[0] else "", ylim=(0, None))
+        ax.set(xlabel=label(key), ylabel="error (%)" if ax is axes[0] else "")
+    axes[0].set_ylim(0, None)  # last, because it ends the scaling of the shared axis
     _legend(figure, axes[0], 2)
     return figure
 
