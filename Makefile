@@ -34,7 +34,7 @@ repro: install  ## run the pipeline of params.yaml, or of PROFILE, and compare i
 estimate: install  ## how long the profile will take here, stage by stage (measures a few steps of each kind)
 	@$(RUN) python -m gwi.bench estimate $(if $(PROFILE),--profile "$(PROFILE)") $(if $(JOBS),--jobs $(JOBS))
 
-bench: install  ## measure speed: rows, table and figure in results/bench (about 25 minutes on two cores)
+bench: install  ## measure speed: rows, table and figure in results/bench (about ten minutes on two cores)
 	@$(RUN) python -m gwi.bench
 
 test: install  ## nbdev_test, the tiny profile from nothing, notebooks and package in step

@@ -269,8 +269,8 @@ def _changed() -> set: # names of stages
 def _in_parallel(names, jobs, begin) -> int: # 0, or the status of a stage that failed
     "Run the changed stages of each level, `jobs` at a time."
     for level in LEVELS:
-        wanted = [n for n in names if n.split("@")[0] in level]
-        wanted = [n for n in wanted if n in _changed()] if wanted else []
+        changed = _changed()
+        wanted = [n for n in names if n.split("@")[0] in level and n in changed]
         if not wanted: continue
         slots = {}
         with ThreadPoolExecutor(jobs) as pool: status = max(pool.map(lambda n: _one_stage(n, f"[{names.index(n) + 1} of {len(names)}, {n}]", begin, _own_gpu(slots)), wanted))
