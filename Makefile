@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install repro estimate bench test test-resume notebooks readme lock clean
+.PHONY: help install repro stages estimate verify-fidelity support bench test test-resume notebooks readme lock clean
 .DELETE_ON_ERROR:
 
 PROFILE ?=
@@ -13,7 +13,7 @@ RUN := . .venv/bin/activate && unset PYTHONDONTWRITEBYTECODE PYTHONPATH GWI_ROOT
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 	@echo "  PROFILE=$$(ls profiles | sed 's/\.yaml//' | paste -sd'|' -)   (none: params.yaml as it is, at first small)"
-	@echo "  JOBS=n stages at a time   MINUTES=m stop after m minutes; the same command goes on"
+	@echo "  PART=name one part of a profile that is a folder   JOBS=n stages at a time   MINUTES=m stop after m minutes; the same command goes on"
 
 install: .venv/installed  ## make .venv with the hash-locked dependencies and this package
 
@@ -29,10 +29,19 @@ install: .venv/installed  ## make .venv with the hash-locked dependencies and th
 	@touch $@
 
 repro: install  ## run the pipeline of params.yaml, or of PROFILE, and compare its rows with the committed ones
-	@$(RUN) python -m gwi.pipeline repro $(if $(PROFILE),--profile "$(PROFILE)") $(if $(JOBS),--jobs $(JOBS)) $(if $(MINUTES),--minutes $(MINUTES))
+	@$(RUN) python -m gwi.pipeline repro $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PART),--part "$(PART)") $(if $(JOBS),--jobs $(JOBS)) $(if $(MINUTES),--minutes $(MINUTES))
 
 estimate: install  ## how long the profile will take here, stage by stage (measures a few steps of each kind)
-	@$(RUN) python -m gwi.bench estimate $(if $(PROFILE),--profile "$(PROFILE)") $(if $(JOBS),--jobs $(JOBS))
+	@$(RUN) python -m gwi.bench estimate $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PART),--part "$(PART)") $(if $(JOBS),--jobs $(JOBS))
+
+stages: install  ## list every stage of the profile, part by part, without running any
+	@$(RUN) python -m gwi.pipeline stages $(if $(PROFILE),--profile "$(PROFILE)")
+
+verify-fidelity: install  ## our corruptions, attacks, AugMix, evaluation and step against published constants, models and other libraries; WEIGHTS=file: the authors' ResNeXt-29
+	@$(RUN) python -m gwi.fidelity $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(DATA),--data "$(DATA)") $(if $(DATA_C),--data-c "$(DATA_C)")
+
+support: install  ## results/support.md: what is built and what has run, from the rows of all profiles
+	@$(RUN) python -c 'from gwi import report; report.write_support(report.read_rows("results"), "results/support.md", "results")'
 
 bench: install  ## measure speed: rows, table and figure in results/bench (about ten minutes on two cores)
 	@$(RUN) python -m gwi.bench

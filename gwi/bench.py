@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['STEP_RATIOS', 'PIL', 'PUBLISHED_SCRIPT', 'NETWORKS', 'FIXED', 'GROWTH', 'COMPARISONS', 'MODULES', 'QUICK',
-           'GRADIENTS', 'OVERHEAD', 'ROUNDS_OF_STAGES', 'on_gpu', 'seconds', 'interleaved', 'measured', 'ratio',
-           'records', 'peak_mib', 'threads', 'Subject', 'update', 'plain', 'needed', 'ours', 'seen', 'slow', 'parts',
-           'step_memory', 'step_records', 'precisions', 'level', 'some', 'step', 'bench_run', 'random_dataset',
+           'GRADIENTS', 'OVERHEAD', 'ROUNDS_OF_STAGES', 'PICTURES', 'on_gpu', 'seconds', 'interleaved', 'measured',
+           'ratio', 'records', 'peak_mib', 'threads', 'Subject', 'update', 'plain', 'needed', 'ours', 'seen', 'slow',
+           'parts', 'step_memory', 'step_records', 'precisions', 'level', 'some', 'step', 'bench_run', 'random_dataset',
            'repeated', 'loop', 'pil_augmix', 'augmix', 'corruptions', 'corruption_times', 'bare_gradients', 'pgd',
            'forward', 'networks', 'precision', 'features_of', 'slope', 'scaling', 'picture_files', 'decoding',
-           'streamed', 'machine', 'rows_of', 'merge', 'note', 'bench', 'inhibited', 'training_work', 'attack_work',
-           'stage_work', 'fitting', 'subject_of', 'regularised_losses', 'augmentations', 'free_loss', 'corrupting',
-           'costs', 'stage_seconds', 'side_by_side', 'duration', 'counts', 'estimate', 'main']
+           'streamed', 'machine', 'rows_of', 'merge', 'note', 'bench', 'augmented', 'inhibited', 'training_work',
+           'attack_work', 'transfer_work', 'stage_work', 'fitting', 'subject_of', 'regularised_losses', 'augmentations',
+           'free_loss', 'corrupting', 'costs', 'stage_seconds', 'side_by_side', 'duration', 'counts', 'stage_times',
+           'estimate', 'estimates', 'main']
 
 # %% ../nbs/12_bench.ipynb #8b7bec18
 import os
@@ -38,9 +39,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+import yaml
 from PIL import Image, ImageOps
 
-from . import attack, augment, config, corruption, data, models, pipeline, reference, report, rows, streaming, train
+from . import attack, augment, config, corruption, data, models, pipeline, reference, report, rows, sources, speed, streaming, train
 from .inhibition import GroupWiseInhibition, group_channels, orthogonality, reversed_maps, score
 from .streams import seed_for, stream
 
@@ -278,7 +280,7 @@ def pil_augmix(images, key, indices, severity=3, width=3): # uint8 [B,3,H,W], fr
 # %% ../nbs/12_bench.ipynb #ae884b9b
 def augmix(images=1024, rounds=None): # yields (network, records)
     "Milliseconds an image, batched on the device and one by one on the processor."
-    here = torch.from_numpy(data.digits().train.images[:images]).permute(0, 3, 1, 2).contiguous()
+    here = torch.from_numpy(sources.digits().train.images[:images]).permute(0, 3, 1, 2).contiguous()
     there, at = here.to(config.device()), torch.arange(len(here))
     few = max(1, len(here) // 8)
     variants = {"batched": lambda: augment.augmix(there, 7, at.to(there.device)), "per image with PIL": lambda: pil_augmix(here[:few], 7, at[:few])}
@@ -305,7 +307,7 @@ def corruptions(batch, images, few, rounds):
 
 def corruption_times(batches=None, few=20, rounds=None): # yields (network, records)
     "Milliseconds an image of every corruption."
-    images = data.digits().train.images[:1000]
+    images = sources.digits().train.images[:1000]
     yield "none", sum((corruptions(b, images, min(few, b), some(rounds)) for b in batches or ((100, 1000) if on_gpu() else (100,))), [])
 
 # %% ../nbs/12_bench.ipynb #de748136
@@ -472,11 +474,13 @@ def bench(names=tuple(COMPARISONS), # which comparisons
                 merge(path, rows_of(name, network, found, machine()))
                 note(path.with_suffix(".json"), f"{name} {network}", spent, command)
                 config.progress(f"  {name} {network}: {len(found)} rows, {spent:.0f} s")
-    report.write_speed(report.read_rows(folder / "rows"), folder / "tables", folder / "figures")
+    speed.write_speed(report.read_rows(folder / "rows"), folder / "tables", folder / "figures")
     return path
 
 # %% ../nbs/12_bench.ipynb #9b9d7596
 GRADIENTS = {"apgd-ce": 100, "apgd-t": 900, "fab-t": 1800}  # of AutoAttack's attacks for an image that withstands them all; square asks 5,000 times forward
+
+def augmented(spec): return (spec.augment or "crop") + "+jsd" * spec.jsd
 
 def inhibited(spec): return f"inhibit, {spec.mask}{', orth' * spec.orth}"
 
@@ -485,15 +489,22 @@ def training_work(run, n_train) -> dict: # kind -> images
     t, spec = run.settings.train, run.spec
     steps = max(1, t.epochs * n_train // t.batch)
     batches = -(-steps // t.free_replays) if spec.free else steps  # replays see the same batch
-    work = {"free step" if spec.free else "step": steps * t.batch, f"augment, {spec.augment or 'crop'}": batches * t.batch}
+    work = {"free step" if spec.free else "step": steps * t.batch * (3 if spec.jsd else 1), f"augment, {augmented(spec)}": batches * t.batch}
+    if spec.adversarial == "pgd": work["gradient"] = steps * t.batch * t.pgd_steps
     regularised = sum(train.due(run, k, steps) for k in range(steps)) if spec.mask else 0
     return work | ({inhibited(spec): regularised * t.batch} if regularised else {})
 
-def attack_work(s) -> dict: # kind -> images
+def attack_work(s, n_test) -> dict: # kind -> images
     "The same for the attacks on one run; AutoAttack as if every image withstood."
-    a, few = s.attack, s.attack.autoattack_images
-    gradients = a.n_images * (2 + (1 + a.restarts) * a.steps) + few * sum(GRADIENTS.get(name, 0) for name in a.autoattack)
-    return {"gradient": len(a.eps) * gradients, "forward": len(a.eps) * (a.n_images * (4 + a.restarts) + few * 5000 * ("square" in a.autoattack))}
+    a, n, few = s.attack, min(s.attack.n_images, n_test), s.attack.autoattack_images
+    gradients = n * (2 + sum((1 + starts) * steps for steps, starts in a.ascents.values())) + few * sum(GRADIENTS.get(name, 0) for name in a.autoattack)
+    return {"gradient": len(a.eps) * gradients, "forward": len(a.eps) * (n * (4 + 2 * len(a.pgd)) + few * 5000 * ("square" in a.autoattack))}
+
+def transfer_work(s, n_test) -> dict: # kind -> images
+    "Images made on every network of a seed, and shown to every other."
+    a, (steps, starts) = s.attack, next(iter(s.attack.ascents.values()))
+    made = min(a.n_images, n_test) * len(a.transfer) * len(a.eps) * len(a.seeds)
+    return {"gradient": made * (2 + (1 + starts) * steps), "forward": made * len(a.transfer)}
 
 # %% ../nbs/12_bench.ipynb #ad212114
 def _sum(parts): # dictionaries
@@ -508,14 +519,16 @@ def stage_work(s:config.Settings, # a profile
     "What every stage of the pipeline computes."
     c, runs = s.corruption, lambda protocol, group="all": config.stage_runs(protocol, group, s)
     hard = len(c.names) * 5 * min(c.n_images or n_test, n_test)
-    work = {"fetch": {}, "corrupt": {"corrupt": hard}}
+    work = {"fetch": {}, "corrupt": {} if c.path else {"corrupt": hard}}
     groups = [*s.methods.plain, *s.methods.inhibited, "lowdata", "ablation"]
     work |= {f"train@{g}": _sum(training_work(r, n_train) for r in config.select(g, s)) for g in groups}
     work |= {"clean": {"forward": n_test * len(runs("clean"))}}
     work |= {f"corruption@{m}": {"forward": hard * len(runs("corruption", m))} for m in s.core}
-    work |= {f"attack@{m}": _sum(attack_work(s) for r in runs("attack", m)) for m in s.core}
-    work |= {"lowdata": {"forward": n_test * len(runs("lowdata"))}, "ablation": {"forward": (n_test + hard) * len(runs("ablation"))}}
-    return work | {"explain": {}, "tables": {}, "figures": {}}
+    work |= {f"attack@{m}": _sum(attack_work(s, n_test) for r in runs("attack", m)) for m in s.core} | {"transfer": transfer_work(s, n_test)}
+    work |= {"lowdata": {"forward": n_test * len(runs("lowdata"))}, "ablation": {"forward": (n_test + hard) * len(runs("ablation"))}, "explain": {}}
+    if s.stages.together: work = {"fetch": {}, "corrupt": work["corrupt"], "train": _sum(v for k, v in work.items() if k.startswith("train@")),
+                                  "evaluate": _sum(v for k, v in work.items() if k not in ("fetch", "corrupt") and not k.startswith("train@"))}
+    return work | {"tables": {}, "figures": {}}  # of all parts, so with several parts counted too often by seconds
 
 # %% ../nbs/12_bench.ipynb #84d8f83e
 def fitting(s, make, limit=1.5) -> int: # images
@@ -529,13 +542,13 @@ def fitting(s, make, limit=1.5) -> int: # images
 def subject_of(s, batch):
     "The profile's network with a batch."
     options = dict(width=s.model.width, stem_stride=s.model.stem_stride) if ":" not in s.model.name else {}
-    options |= dict(size=s.data.size, layer=s.inhibition.layer, n_groups=s.inhibition.n_groups)
+    options |= dict(size=s.data.size, layer=s.inhibition.layers[0], n_groups=s.inhibition.n_groups)
     return Subject(s.model.name, batch, precision="bfloat16" if s.train.bfloat16 else "float32", channels_last=s.train.channels_last, **options)
 
 def regularised_losses(u, s): # kind -> a loss function
     "The regularised step of every method of the profile."
     specs = {inhibited(spec): spec for m in s.methods.inhibited for spec in [config.METHODS[m]]}
-    make = lambda spec: GroupWiseInhibition(u.model, u.layer, u.n_groups, orth_weight=1e-3 * spec.orth, snap=s.inhibition.snap, mask=spec.mask,
+    make = lambda spec: GroupWiseInhibition(u.model, u.layer, u.n_groups, orth_weight=1e-3 * spec.orth, snap=s.inhibition.grouping != "plain", mask=spec.mask,
                                             generator=stream(0, "centres", u.images.device))
     return {kind: lambda r=make(spec): r.loss(u.images, u.labels, selected=u.right)[0] for kind, spec in specs.items()}
 
@@ -543,7 +556,7 @@ def regularised_losses(u, s): # kind -> a loss function
 def augmentations(s, u): # kind -> function
     "Making a batch with every augmentation of the profile, from random pictures in memory."
     s = replace(s, data=replace(s.data, streamed=False), train=replace(s.train, batch=u.batch))
-    runs = {config.METHODS[m].augment or "crop": config.make_run(s, m, 0) for m in s.methods.plain + s.methods.inhibited}
+    runs = {augmented(config.METHODS[m]): config.make_run(s, m, 0) for m in s.methods.plain + s.methods.inhibited}
     batches = {kind: train.Batches(run, random_dataset(4 * u.batch, s.data.size), 8) for kind, run in runs.items()}
     return {f"augment, {kind}": lambda b=b: b.get(0) for kind, b in batches.items()}
 
@@ -552,6 +565,7 @@ def free_loss(u):
 
 def corrupting(s, u, n=20): # -> seconds an image, mean over the profile's corruptions
     "Generating, on the device."
+    if not s.corruption.names or s.corruption.path: return 0.0
     images = (u.images[:n] * 255).byte().permute(0, 2, 3, 1).contiguous()
     times = interleaved({name: lambda name=name: corruption.corrupt(images, name, 3) for name in s.corruption.names}, 1)
     return sum(t[0] for t in times.values()) / len(times) / len(images)
@@ -568,7 +582,7 @@ def costs(s:config.Settings) -> dict: # kind -> seconds an image
 
 # %% ../nbs/12_bench.ipynb #1e972e68
 OVERHEAD = 6.5  # seconds a stage
-ROUNDS_OF_STAGES = (("fetch",), ("corrupt", "train"), ("clean", "corruption", "attack", "lowdata", "ablation", "explain"), ("tables", "figures"))
+ROUNDS_OF_STAGES = (("fetch",), ("corrupt", "train"), ("clean", "corruption", "attack", "transfer", "lowdata", "ablation", "explain", "evaluate"), ("tables", "figures"))
 
 def stage_seconds(work, cost) -> dict: # stage -> seconds
     return {stage: OVERHEAD + sum(images * cost[kind] for kind, images in kinds.items()) for stage, kinds in work.items()}
@@ -589,29 +603,47 @@ def duration(t:float) -> str: # "45 s", "12 min", "3.4 h", "2.1 days"
     return f"{t:.0f} s" if t < 100 else f"{t / 60:.0f} min" if t < 100 * 60 else f"{t / 3600:.1f} h" if t < 48 * 3600 else f"{t / 86400:.1f} days"
 
 # %% ../nbs/12_bench.ipynb #5e4d17ee
+PICTURES = {"digits": (1438, 359), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000), "svhn": (73_257, 26_032), "fashion-mnist": (60_000, 10_000),
+            "tiny-imagenet": (100_000, 10_000), "imagenet": (1_281_167, 50_000), "cub200": (5_994, 5_794), "voc2012": (5_717, 5_823)}
+
 def counts(s) -> tuple[int,int]: # training and test images
-    "How many images the profile has, also before they are fetched."
+    "How many images the study has, also before they are fetched; a stand-in that is not there yet is taken for 500 and 50."
     if config.data_dir(s).exists():
         dataset = data.read(config.data_dir(s))
         return len(dataset.train), len(dataset.test)
-    known = {"digits": (1438, 359), "cifar10": (50_000, 10_000)}.get(s.data.source, (s.data.n_train, s.data.n_test))
+    known = PICTURES.get(s.data.source, (s.data.n_train, s.data.n_test)) if s.data.official else (500, 50)
     if None in known: raise config.ConfigError(f"the number of pictures of {s.data.name} is not known before they are there: run python -m gwi.pipeline fetch first")
     return tuple(min(n, most or n) for n, most in zip(known, (s.data.n_train, s.data.n_test)))
 
-def estimate(s:config.Settings, # a profile
-             jobs:int|None=None, # default: as many as the processor has room for
-            ) -> str: # what to print
-    "Stage by stage, how long the profile will take on this machine."
-    n_train, n_test = counts(s)
+def stage_times(s:config.Settings # a study
+               ) -> tuple[dict,dict]: # stage -> seconds, kind of computation -> seconds an image
+    "What every stage will take on this machine."
     with threads(s.train.threads): cost = costs(s)
-    times, jobs = stage_seconds(stage_work(s, n_train, n_test), cost), jobs or pipeline.default_jobs(s)
-    lines = [f"profile {s.profile}: {s.model.name}, {n_train:,} training and {n_test:,} test images, on {rows.hardware()} ({config.device()}, {'bfloat16' if s.train.bfloat16 else 'float32'}, {s.train.threads} threads)", "",
-             *(f"  {kind:28} {1e3 * t:10.3f} ms an image" for kind, t in cost.items()), "",
-             *(f"  {stage:28} {duration(t):>10}" for stage, t in times.items()), "",
-             f"  {'all, one after the other':28} {duration(sum(times.values())):>10}   (JOBS=1)",
-             f"  {f'all, {jobs} at a time':28} {duration(side_by_side(times, jobs)):>10}   (JOBS={jobs}, if each finds a free processor or room on the GPU)", "",
-             "Not counted: downloads, and the decoding of streamed pictures. AutoAttack is counted as if every image withstood it."]
-    return "\n".join(lines)
+    return stage_seconds(stage_work(s, *counts(s)), cost), cost
+
+def estimate(s:config.Settings, # a study
+             jobs:int|None=None, # default: as many as the processor has room for
+            ) -> tuple[str, float, float]: # what to print, seconds one after the other, seconds side by side
+    "Stage by stage, how long a study will take on this machine."
+    (times, cost), jobs = stage_times(s), jobs or pipeline.default_jobs(s)
+    jobs = 1 if s.stages.together else jobs
+    whole, beside = sum(times.values()), side_by_side(times, jobs)
+    n_train, n_test = counts(s)
+    lines = [f"profile {s.profile}, {s.part}: {s.model.name}, {n_train:,} training and {n_test:,} test images, on {rows.hardware()} ({config.device()}, {'bfloat16' if s.train.bfloat16 else 'float32'}, {s.train.threads} threads)", "",
+             *(f"  {kind:28} {1e3 * t:10.3f} ms an image" for kind, t in cost.items()), "", *(f"  {stage:28} {duration(t):>10}" for stage, t in times.items()), "",
+             f"  {'one after the other':28} {duration(whole):>10}   (JOBS=1)", f"  {f'{jobs} at a time':28} {duration(beside):>10}   (JOBS={jobs}, if each finds a free processor or room on the GPU)", ""]
+    return "\n".join(lines), whole, beside
+
+def estimates(profile:str, part="", jobs=None):
+    "All parts of a profile, and their sum."
+    found = []
+    for name in [part] if part else config.parts(profile):
+        text, *seconds_ = estimate(config.check(yaml.safe_load(config.profile_text(profile, name))), jobs)
+        print(text, flush=True)
+        found.append(seconds_)
+    one, beside = (sum(s) for s in zip(*found))
+    if len(found) > 1: print(f"profile {profile}, {len(found)} parts: {duration(one)} one after the other, {duration(beside)} as many stages at a time as above")
+    print("Not counted: downloads, the decoding of streamed pictures, DVC's own start and waiting (seconds a stage), memory shared by stages side by side. AutoAttack is counted as if every image withstood it.")
 
 # %% ../nbs/12_bench.ipynb #9a442223
 def main(argv=None):
@@ -621,14 +653,16 @@ def main(argv=None):
     parser.add_argument("--only", nargs="+", choices=list(COMPARISONS), default=list(COMPARISONS), metavar="NAME", help=", ".join(COMPARISONS))
     parser.add_argument("--quick", action="store_true", help="tiny sizes, into the cache: does it work?")
     parser.add_argument("--compile", action="store_true", help="torch.compile in `precision` on a processor too")
-    parser.add_argument("--profile", help="estimate: the name of a file in profiles/ (default: params.yaml)")
+    parser.add_argument("--profile", help="estimate: the name of a file or folder in profiles/ (default: params.yaml)")
+    parser.add_argument("--part", default="", help="estimate: only this part of the profile")
     parser.add_argument("--jobs", type=int, help="estimate: stages at a time")
     args = parser.parse_args(argv)
     try:
         if args.what == "measure":
             command = " ".join(["python -m gwi.bench", *(sys.argv[1:] if argv is None else argv)])
             return bench(args.only, quick=args.quick, command=command, **({"precision": {"compiled": True}} if args.compile else {}))
-        print(estimate(config.load(config.root() / "profiles" / f"{args.profile}.yaml" if args.profile else None), args.jobs))
+        if args.profile: return estimates(args.profile, args.part, args.jobs)
+        print(estimate(config.load(), args.jobs)[0])
     except (ValueError, FileNotFoundError) as e: parser.exit(2, f"gwi.bench: {e}\n")
 
 # %% ../nbs/12_bench.ipynb #c886eb3b

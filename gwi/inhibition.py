@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['MASKS', 'group_channels', 'importance', 'group_maps', 'reverse', 'reversed_maps', 'orthogonality', 'score', 'correct',
-           'GroupWiseInhibition', 'loss', 'positions', 'analyse', 'group_confidence']
+           'task_loss', 'GroupWiseInhibition', 'loss', 'positions', 'shared', 'analyse', 'group_confidence',
+           'diversity']
 
 # %% ../nbs/05_inhibition.ipynb #55cb8c25
 import functools
@@ -242,21 +243,35 @@ def _check_logits(out):
     return out
 
 # %% ../nbs/05_inhibition.ipynb #014cabf4
+def _multilabel(labels): return labels.dim() == 2 and not labels.is_floating_point()
+
 def score(logits:Tensor, # z [B,K]
-          labels:Tensor, # [B] int64 classes, or [B,K] soft labels
+          labels:Tensor, # [B] int64 classes, [B,K] float soft labels, or [B,K] integers of several labels: 1, 0, -1 not judged
          ) -> Tensor: # scalar, float32
-    "L_d = sum over the batch of the logistic sigmoid of the true class's logit, or of all weighted by soft labels (paper; soft: our choice)."
+    "L_d = sum over the batch of the logistic sigmoid of the true class's logit (paper); soft labels weigh, several labels are summed over the positive ones (our choice)."
     probability = torch.sigmoid(logits.float())
-    return (probability * labels).sum() if labels.dim() == 2 else probability.gather(1, labels[:, None]).sum()
+    if labels.dim() == 1: return probability.gather(1, labels[:, None]).sum()
+    return (probability * (labels == 1 if _multilabel(labels) else labels)).sum()
 
 def correct(logits:Tensor, # [B,K]
-            labels:Tensor, # [B] int64, or [B,K] soft labels
+            labels:Tensor, # as for `score`
            ) -> Tensor: # bool [B]
-    "Which samples are classified correctly; for soft labels the largest entry counts (our choice)."
-    return logits.detach().argmax(1) == (labels.argmax(1) if labels.dim() == 2 else labels)
+    "Which samples are classified correctly: the largest entry of soft labels counts; of several labels all positives lie above 0.5 and all negatives below (our choice)."
+    z = logits.detach()
+    if _multilabel(labels): return ((labels < 0) | ((z > 0) == (labels == 1))).all(1)
+    return z.argmax(1) == (labels.argmax(1) if labels.dim() == 2 else labels)
 
-# %% ../nbs/05_inhibition.ipynb #c6556f81
-MASKS = ("reversed", "permuted", "ones")
+def task_loss(logits:Tensor, # [B,K]
+              labels:Tensor, # as for `score`
+             ) -> Tensor: # scalar, float32
+    "Cross entropy; for several labels the binary one, over all labels that are judged."
+    if not _multilabel(labels): return F.cross_entropy(logits.float(), labels)
+    judged = labels >= 0
+    each = F.binary_cross_entropy_with_logits(logits.float(), (labels == 1).float(), reduction="none")
+    return (each * judged).sum() / judged.sum().clamp(min=1)
+
+# %% ../nbs/05_inhibition.ipynb #d1bce281
+MASKS = ("reversed", "permuted", "uniform", "ones")
 
 class GroupWiseInhibition:
     "Group-wise inhibition of the layer `layer` of any network: `loss` is the regularised step's loss."
@@ -269,12 +284,13 @@ class GroupWiseInhibition:
                  orth_weight:float=1e-3, # lambda_o (released code, CIFAR)
                  snap:bool=True, # see `group_channels`
                  generator:torch.Generator|None=None, # for the starting centres; None: torch's global one
-                 mask:str="reversed", # "reversed": the method; "permuted", "ones": the controls random-mask and extra-step
+                 mask:str="reversed", # "reversed": the method; "permuted", "ones": the controls random-mask and extra-step; "uniform": 0.5 everywhere in an important group
+                 random_groups:bool=False, # groups of equal size at random instead of clusters (a control)
                  max_iter:int=15, # of the grouping; snapped k-means needs 2 to 7 (measured), `unconverged` in the statistics says when it was too few
                 ):
         if mask not in MASKS: raise ValueError(f"mask {mask!r} is none of {', '.join(MASKS)}")
         self.model, self.n_groups, self.weight, self.orth_weight = model, n_groups, weight, orth_weight
-        self.snap, self.generator, self.mask, self.max_iter = snap, generator, mask, max_iter
+        self.snap, self.generator, self.mask, self.random_groups, self.max_iter = snap, generator, mask, random_groups, max_iter
         self.names = [layer] if isinstance(layer, str) else list(layer)
         self.layers = [_layer(model, n) for n in self.names]
 
@@ -314,7 +330,9 @@ def _group(self, features, draw):
     "Groups of one layer [B,C] and the share of samples whose grouping had not settled; `draw(n)` gives uniform numbers [B,n]."
     _check_features(features, self.n_groups)
     with torch.no_grad():
-        chosen = draw(features.shape[1]).argsort(1)[:, :self.n_groups]
+        order = draw(features.shape[1]).argsort(1)
+        if self.random_groups: return order.argsort(1) % self.n_groups, features.new_zeros(())
+        chosen = order[:, :self.n_groups]
         ids, settled = _in_full_precision(_grouped)(features, self.n_groups, chosen, self.snap, self.max_iter)
     return ids, 1 - settled.float().mean()
 
@@ -324,7 +342,7 @@ def _mask(self, features, grads, ids, draw):
     flat = M.flatten(2).std(2, correction=0) < 1e-7
     stats = dict(inhibited=(I > 0).float().mean(), saturated=flat.all(1).float().mean())
     if self.mask == "ones": return None, stats
-    R = reverse(M, I)
+    R = reverse(M, I) if self.mask != "uniform" else torch.where(I > 0, 0.5, 1.0)[:, :, None, None].expand_as(M)
     if self.mask == "permuted": R = _shuffle(R, draw(R[0].numel()))
     return _spread(R, ids, features), stats
 
@@ -343,10 +361,11 @@ for f in (_group, _mask): setattr(GroupWiseInhibition, f.__name__, f)
 # %% ../nbs/05_inhibition.ipynb #c9e9c76a
 def loss(self,
          images:Tensor, # [B,3,H,W], as the network takes them
-         labels:Tensor, # [B] int64, or [B,K] soft labels
+         labels:Tensor, # [B] int64, or [B,K] soft or several labels (see `score`)
          *,
          selected:Tensor|None=None, # bool [B] or indices: what the ordinary forward pass got right; None: all
          uniform=None, # (name, n) -> [B,n] uniform in (0,1), e.g. keyed by sample; None: the generator
+         first=None, # features and gradients of the whole batch from `shared`; None: a first inference in eval mode
         ) -> tuple[Tensor, dict]: # scalar loss, statistics
     "lambda_t CE + lambda_o L_orth of the masked network on the selected samples (paper; released code). A differentiable zero if none is selected."
     _check_images(images, labels)
@@ -354,12 +373,13 @@ def loss(self,
     if at is not None: images, labels = images[at], labels[at]
     with torch.enable_grad():
         if len(images) == 0: return self._nothing()
-        masks, groups, stats = self._masks(images, labels, self._draws(uniform, at, images))
+        if first is not None and at is not None: first = [[a[at] for a in part] for part in first]
+        masks, groups, stats = self._masks(images, labels, self._draws(uniform, at, images), first)
         try: logits, maps = self._second_inference(images, masks)
         except ValueError:  # BatchNorm on one value per channel: a single sample and maps of one pixel behind the layer
             if len(images) > 1: raise
             return self._nothing()
-        ce = F.cross_entropy(logits.float(), labels)
+        ce = task_loss(logits, labels)
         orth = sum(orthogonality(a, i, self.n_groups) for a, i in zip(maps, groups)) / len(maps) if groups else ce.new_zeros(())
         return self.weight * ce + self.orth_weight * orth, dict(n_selected=len(images), ce=ce.detach(), orth=orth.detach(), **stats)
 
@@ -380,16 +400,34 @@ def _draws(self, uniform, at, images):
     device = self.generator.device if self.generator is not None else images.device
     return lambda name: lambda n: torch.rand(len(images), n, generator=self.generator, device=device).to(images.device)
 
-def _masks(self, images, labels, draws):
+def _masks(self, images, labels, draws, first=None):
     "Masks and groups of every layer, and the mean statistics."
     if self.mask == "ones" and not self.orth_weight: return [None] * len(self.layers), [], {}
-    features, grads, _ = self._first_inference(images, labels)
+    features, grads = first or self._first_inference(images, labels)[:2]
     groups, unsettled = zip(*(self._group(a, draws(f"centres{i}")) for i, a in enumerate(features)))
     masks, stats = zip(*(self._mask(*x, draws(f"places{i}")) for i, x in enumerate(zip(features, grads, groups))))
     stats = [s | dict(unconverged=u) for s, u in zip(stats, unsettled)]
     return masks, groups, {k: sum(s[k] for s in stats) / len(stats) for k in stats[0]}
 
 for f in (_draws, _masks): setattr(GroupWiseInhibition, f.__name__, f)
+
+# %% ../nbs/05_inhibition.ipynb #65e8b556
+def shared(self,
+           forward, # () -> logits [B,K], the caller's forward pass, with gradients recorded
+           labels:Tensor, # [B], or [B,K]
+          ) -> tuple[Tensor, tuple]: # the logits, still to be differentiated, and what `loss` takes as `first`
+    "The caller's forward pass as the first inference; only what it got right enters the score (our choice: an ablation)."
+    maps = [None] * len(self.layers)
+    def keep(i, out):
+        _check_map(out, self.names[i], maps[i])
+        maps[i] = out
+        return out.clone()
+    with _hooked(self.layers, keep): logits = _check_logits(forward())
+    right = correct(logits, labels)
+    grads = torch.autograd.grad(score(logits[right], labels[right]), self._all_ran(maps), retain_graph=True)
+    return logits, ([m.detach() for m in maps], grads)
+
+GroupWiseInhibition.shared = shared
 
 # %% ../nbs/05_inhibition.ipynb #98aee139
 def _check_images(images, labels):
@@ -424,3 +462,22 @@ def group_confidence(self,
     return torch.stack([z.float().softmax(1).gather(1, labels[:, None])[:, 0] for z in logits], 1)
 
 GroupWiseInhibition.group_confidence = group_confidence
+
+# %% ../nbs/05_inhibition.ipynb #b4fd9cc2
+@torch.no_grad()
+@_in_full_precision
+def diversity(features:Tensor, # [B,C,H,W]
+              n_groups:int=6, # N_G
+              generator:torch.Generator|None=None, # for the grouping
+             ) -> dict: # effective_rank in [1,min(C,H·W)], group_cosine in [-1,1]; means over the batch
+    "Effective rank of the channels' Gram matrix, and mean pairwise cosine between the groups' mean maps."
+    x = features.float().flatten(2)
+    power = torch.linalg.svdvals(x).square()
+    share = power / power.sum(1, keepdim=True).clamp(min=1e-30)
+    rank = torch.special.entr(share).sum(1).exp()
+    members = _members(group_channels(features, n_groups, generator=generator), n_groups)
+    means = F.normalize(members @ x, dim=2)
+    filled = (members.sum(2) > 0).float()
+    pairs = (filled[:, :, None] * filled[:, None]).triu(1)
+    cosine = ((means @ means.mT) * pairs).sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)
+    return dict(effective_rank=rank.mean(), group_cosine=cosine.mean())

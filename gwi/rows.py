@@ -20,7 +20,7 @@ from . import config
 
 # %% ../nbs/01_rows.ipynb #853b811b
 COLUMNS = ("profile", "run", "dataset", "model", "method", "seed", "protocol", "condition", "level", "metric", "value", "n")
-PROTOCOLS = ("clean", "corruption", "attack", "lowdata", "ablation", "training", "speed")
+PROTOCOLS = ("clean", "corruption", "attack", "transfer", "lowdata", "ablation", "training", "speed")
 
 # %% ../nbs/01_rows.ipynb #b3af5ba9
 def csv_text(run:config.Run, # whose rows

@@ -65,7 +65,7 @@ def decode(data:bytes, # the file's content
 class Images:
     "Pictures in memory with their labels."
     images: np.ndarray # [N,H,W,3] uint8
-    labels: np.ndarray # [N] int64, positions in the list of classes
+    labels: np.ndarray # int64 [N], positions in the list of classes; or int8 [N,K]: 1 there, 0 not, -1 ignored
 
     def __len__(self): return len(self.labels)
 
@@ -80,7 +80,7 @@ class Images:
         "The pictures at `indices`, in memory."
         return self.keep(indices)
 
-    def batches(self, n:int, workers:int=0): # yields uint8 [≤n,H,W,3], int64 [≤n]
+    def batches(self, n:int, workers:int=0): # yields uint8 [≤n,H,W,3], labels [≤n] or [≤n,K]
         "All pictures in order, `n` at a time; nothing is left for `workers` to do."
         for k in range(0, len(self), n): yield self.images[k:k + n], self.labels[k:k + n]
 
@@ -90,7 +90,7 @@ class Files:
     "Picture files with their labels; they are decoded when they are asked for."
     root: Path # the folder that the names lie below
     names: np.ndarray # [N] bytes, as the file system spells them
-    labels: np.ndarray # [N] int64, positions in the list of classes
+    labels: np.ndarray # int64 [N], positions in the list of classes; or int8 [N,K]: 1 there, 0 not, -1 ignored
     size: int # side of the squares that they become, pixels
 
     def __len__(self): return len(self.labels)
@@ -119,7 +119,7 @@ def select(self, indices): # positions, in this order
     with ThreadPoolExecutor(os.cpu_count()) as pool: list(pool.map(some, range(0, len(indices), 32)))
     return Images(images, self.labels[indices])
 
-def batches(self, n:int, workers:int=0): # yields uint8 [≤n,size,size,3], int64 [≤n]
+def batches(self, n:int, workers:int=0): # yields uint8 [≤n,size,size,3], labels [≤n] or [≤n,K]
     "All pictures in order, `n` at a time, decoded ahead by `workers` processes (0: here)."
     asked = (np.arange(k, min(k + n, len(self))) for k in range(0, len(self), n))
     for images, at in Loader(self._tensors, asked, workers): yield images.numpy(), self.labels[at]
@@ -172,7 +172,7 @@ def _apart():
         with torch.random.fork_rng(devices=[]): yield
     finally: torch.set_num_threads(threads)
 
-def _drawn(files, transform, item): # -> uint8 [B,3,size,size], int64 [B]
+def _drawn(files, transform, item): # -> uint8 [B,3,size,size], int64 [B] or int8 [B,K]
     "A batch with the random numbers of its key and positions."
     key, positions = item
     def one(i):
@@ -190,7 +190,7 @@ def loader(files:Files, # training pictures
            padding:int=0, # pixels of black around the centred square; without `crop_scale`
            workers:int=0, # processes that decode
            pin:bool=False, # in memory that a GPU copies from at once
-          ) -> Loader: # of (uint8 [B,3,size,size], int64 [B]); `.waited` seconds
+          ) -> Loader: # of (uint8 [B,3,size,size], labels int64 [B] or int8 [B,K]); `.waited` seconds
     "Training batches: decoded, cropped and mirrored at random, in the order asked."
     make = partial(_drawn, files, _transform(size or files.size, crop_scale, flip, padding))
     return Loader(make, ((int(key), np.asarray(positions)) for key, positions in batches), workers, pin)

@@ -25,7 +25,7 @@ def project(folder):
     raw["methods"] = dict(plain=["standard"], inhibited=["gwi", "gwi+augmix", "gwi+free"])
     raw["core"], raw["lowdata"]["methods"] = ["standard", "gwi"], ["standard"]
     (folder / "params.yaml").write_text(yaml.safe_dump(raw))
-    subprocess.run([sys.executable, "-c", "from gwi import config, data; s = config.load(); data.fetch(s.data, config.data_dir(s))"], env=env(folder), check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-c", "from gwi import config, sources; s = config.load(); sources.fetch(s.data, config.data_dir(s))"], env=env(folder), check=True, stderr=subprocess.DEVNULL)
 
 
 def env(folder, cache=".cache"): return {**os.environ, "GWI_ROOT": str(folder), "GWI_CACHE": str(folder / cache), "OMP_NUM_THREADS": "1"}
