@@ -634,9 +634,10 @@ def severities(folder, # a corrupted set: regenerated, or fetched by `sources.fe
     images, labels = read_corrupted(folder, name)
     return [Images(x, labels) for x in images]
 
-def origin(folder) -> str: # "regenerated" or "official"
-    "Whether a corrupted set was made by us or published."
-    return "regenerated" if Path(folder, "generated.json").is_file() else "official"
+def origin(folder) -> str: # "regenerated", "official" or "stand-in"
+    "Whether a corrupted set was made by us, published, or made by us in the official layout."
+    about = Path(folder, "about.json")  # of `sources.fetch_corrupted`
+    return json.loads(about.read_text(encoding="utf-8"))["set"] if about.is_file() else "regenerated" if Path(folder, "generated.json").is_file() else "official"
 
 # %% ../nbs/07_corruption.ipynb #117e9a93
 def prepare(s, # settings of a study

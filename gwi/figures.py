@@ -90,6 +90,7 @@ def _heat(figure, wide, least):
     ax = sns.heatmap(wide, ax=figure.subplots(), annot=text, fmt="", cmap="Greys", vmin=least, vmax=1.25 * wide.max().max(), cbar=False, linewidths=0.5, annot_kws={"size": 7})
     ax.set(xlabel="", ylabel="")
     ax.set_xticklabels(ax.get_xticklabels(), rotation=50, ha="right", rotation_mode="anchor")
+    ax.set_yticklabels(ax.get_yticklabels(), rotation=0)
     ax.tick_params(length=0)
     return ax
 

@@ -24,6 +24,7 @@ def project(folder):
     raw["machine"]["checkpoint_minutes"], raw["train"]["epochs"] = 0.0, 12
     raw["methods"] = dict(plain=["standard"], inhibited=["gwi", "gwi+augmix", "gwi+free"])
     raw["core"], raw["lowdata"]["methods"] = ["standard", "gwi"], ["standard"]
+    raw["stages"] |= dict(raw["methods"], core=raw["core"])
     (folder / "params.yaml").write_text(yaml.safe_dump(raw))
     subprocess.run([sys.executable, "-c", "from gwi import config, sources; s = config.load(); sources.fetch(s.data, config.data_dir(s))"], env=env(folder), check=True, stderr=subprocess.DEVNULL)
 
