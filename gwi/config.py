@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'LAYERS', 'MODELS', 'CORRUPTIONS', 'HELD_OUT', 'SOURCES', 'STREAMABLE', 'OFFICIAL_C', 'ATTACKS',
-           'ConfigError', 'root', 'cache', 'progress', 'device', 'atomic_write', 'seconds_left', 'Method', 'layers',
-           'limit', 'Data', 'Augment', 'Model', 'Train', 'Machine', 'Inhibition', 'Methods', 'Stages', 'Corruption',
-           'Attack', 'Lowdata', 'Ablation', 'Settings', 'check', 'load', 'parts', 'profile_names', 'profile_text',
-           'suite', 'Run', 'make_run', 'parse_run', 'select', 'stage_runs', 'data_dir', 'corrupted_dir', 'group_of',
-           'weights_path', 'results_dir', 'rows_path']
+           'ConfigError', 'root', 'cache', 'progress', 'device', 'atomic_write', 'started', 'seconds_left', 'Method',
+           'layers', 'limit', 'Data', 'Augment', 'Model', 'Train', 'Machine', 'Inhibition', 'Methods', 'Stages',
+           'Corruption', 'Attack', 'Lowdata', 'Ablation', 'Settings', 'check', 'load', 'parts', 'profile_names',
+           'profile_text', 'suite', 'Run', 'make_run', 'parse_run', 'select', 'stage_runs', 'data_dir', 'corrupted_dir',
+           'group_of', 'weights_dir', 'weights_path', 'results_dir', 'rows_path']
 
 # %% ../nbs/00_config.ipynb #3536d282
 import dataclasses
@@ -67,6 +67,10 @@ def atomic_write(path:Path, # the file
             os.fsync(f.fileno())
         part.replace(path)
     finally: part.unlink(missing_ok=True)
+
+def started(s) -> Path:
+    "The mark of a study that was begun in this checkout; what is older came with it."
+    return cache() / f"{s.profile}-{s.part}.started"
 
 def seconds_left() -> float: # inf without a limit
     "Time until `GWI_UNTIL`."
@@ -354,7 +358,7 @@ def _check_data(s):
     if d.source in ("folder", "imagenet") and not d.path and d.official: raise ConfigError(f"data.path: missing; source {d.source!r} needs a directory or archive")
     if d.official == d.name.endswith("-standin"): raise ConfigError(f"data.name: {d.name!r} must end in -standin if, and only if, data.official is false; no number of a stand-in may pass for the data set's")
     if c.path and d.source not in OFFICIAL_C: raise ConfigError(f"corruption.path: no corrupted set is published for the source {d.source!r}; set it to null and it is generated ({', '.join(OFFICIAL_C)} have one)")
-    if d.source == "voc2012" and (names := [m for m in s.methods.plain + s.methods.inhibited if METHODS[m].augment in ("mixup", "cutmix") or METHODS[m].jsd]): raise ConfigError(f"methods: {', '.join(names)} have no definition for several labels a picture")
+    if d.source == "voc2012" and (names := [m for m in s.methods.plain + s.methods.inhibited if METHODS[m].augment in ("mixup", "cutmix") or METHODS[m].jsd or METHODS[m].adversarial == "pgd"]): raise ConfigError(f"methods: {', '.join(names)} have no definition for several labels a picture")
     if d.source == "voc2012" and (s.attack.eps or c.names): raise ConfigError("attack.eps, corruption.names: these protocols are for one label a picture; with voc2012 set them to []")
     if c.path and d.n_test: raise ConfigError("corruption.path: the published set goes with the whole test set; set data.n_test to null and choose with corruption.n_images")
     if c.set != (wanted := f"{d.name}-c" if c.path else f"{d.name}-c-regenerated"): raise ConfigError(f"corruption.set: {c.set!r} must be {wanted!r}: a regenerated set is named so")
@@ -467,7 +471,10 @@ def suite(s:Settings|None=None # default: params.yaml
     s = s or load()
     try: names = parts(s.profile)
     except ConfigError: names = [""]  # a profile of the user's own that is params.yaml only
-    return [s] if names == [""] else [s if name == s.part else check(yaml.safe_load(profile_text(s.profile, name))) for name in names]
+    found = [s] if names == [""] else [s if name == s.part else check(yaml.safe_load(profile_text(s.profile, name))) for name in names]
+    studies = [(p.data.name, p.model.name) for p in found]
+    if twice := [k for k in studies if studies.count(k) > 1]: raise ConfigError(f"{s.profile}: two parts with the data set {twice[0][0]} and the network {twice[0][1]} would write the same rows; give one another data.name")
+    return found
 
 # %% ../nbs/00_config.ipynb #485ddf4e
 @dataclass(frozen=True)
@@ -539,7 +546,7 @@ def stage_runs(protocol:str, # "training", "clean", "corruption", "attack", "tra
     return {"training": lambda: select(group, s), "clean": lambda: of(s.methods.plain + s.methods.inhibited),
             "corruption": lambda: of((s.core if group == "all" else [group]) if s.corruption.names else []),
             "attack": lambda: [r for r in of((s.core if group == "all" else [group]) if s.attack.eps else []) if r.seed in s.attack.seeds],
-            "transfer": lambda: main(s.attack.transfer, s.attack.seeds), "lowdata": lambda: select("lowdata", s) + main(s.lowdata.methods, s.lowdata.seeds),
+            "transfer": lambda: main(s.attack.transfer if s.attack.eps else [], s.attack.seeds), "lowdata": lambda: select("lowdata", s) + main(s.lowdata.methods, s.lowdata.seeds),
             "ablation": lambda: select("ablation", s), "explain": lambda: main([m for m in ("standard", "gwi") if m in s.core], s.seeds[:1])}[protocol]()
 
 # %% ../nbs/00_config.ipynb #77de9807
@@ -551,7 +558,10 @@ def group_of(run): # the folder of its weights
     if run.settings.stages.together: return "all"
     return "lowdata" if not run.whole else "ablation" if run.override else run.method
 
-def weights_path(run): return root() / "data" / run.settings.profile / "weights" / run.settings.part / group_of(run) / f"{run.name}.safetensors"
+def weights_dir(s, group): # those of variants lie apart, so that a further variant does not concern what looks at the main runs
+    return root() / "data" / s.profile / ("weights-variants" if group in ("lowdata", "ablation") else "weights") / s.part / group
+
+def weights_path(run): return weights_dir(run.settings, group_of(run)) / f"{run.name}.safetensors"
 
 def results_dir(s): return root() / "results" / s.profile
 

@@ -423,9 +423,10 @@ def shared(self,
         maps[i] = out
         return out.clone()
     with _hooked(self.layers, keep): logits = _check_logits(forward())
-    right = correct(logits, labels)
-    grads = torch.autograd.grad(score(logits[right], labels[right]), self._all_ran(maps), retain_graph=True)
-    return logits, ([m.detach() for m in maps], grads)
+    n = len(labels)  # the first n; AugMix's other views follow
+    right = correct(logits[:n], labels)
+    grads = torch.autograd.grad(score(logits[:n][right], labels[right]), self._all_ran(maps), retain_graph=True)
+    return logits, ([m[:n].detach() for m in maps], [g[:n] for g in grads])
 
 GroupWiseInhibition.shared = shared
 

@@ -135,7 +135,7 @@ def run_stage(stage:str, # a key of NOTEBOOKS
     if config.seconds_left() < 0: raise StageError(f"{stage_name(stage, group)}: the time is over; the same command goes on from here")
     s, source = config.load(), config.root() / "nbs" / "experiments" / f"{NOTEBOOKS[stage]}.ipynb"
     files, begin = row_files(s, stage, group), time.time()
-    if stage == "train": (config.root() / "data" / s.profile / "weights" / s.part / group).mkdir(parents=True, exist_ok=True)  # also for a group without runs
+    if stage == "train": config.weights_dir(s, group).mkdir(parents=True, exist_ok=True)  # also for a group without runs
     if stage in ("fetch", "train"): check_network(s)
     parameters = {"group": group} | ({"protocol": stage} if NOTEBOOKS[stage] == "evaluate" else {})
     name, part = stage_name(stage, group), "" if stage in LEVELS[-1] else s.part  # tables and figures are of all parts
@@ -204,9 +204,11 @@ def activate(profile:str, # the name of a file or folder in profiles/
     text, target = config.profile_text(profile, part), config.root() / "params.yaml"
     if (named := config.check(yaml.safe_load(text)).profile) != profile: raise config.ConfigError(f"profile: {named!r} in profiles/{profile}; it must be {profile!r}, or its results would mix with others")
     if (now := target.read_text(encoding="utf-8")) == text: return
-    if now not in [config.profile_text(name, part) for name in config.profile_names() for part in config.parts(name)]:
+    ours, digest = config.cache() / "params.sha256", lambda t: hashlib.sha256(t.encode()).hexdigest()  # a profile may have been edited since it was activated
+    if not (ours.exists() and ours.read_text() == digest(now)) and now not in [config.profile_text(name, part) for name in config.profile_names() for part in config.parts(name)]:
         raise config.ConfigError("params.yaml has edits that no profile has: keep them as a profile of their own, profiles/NAME.yaml, or undo them (git checkout params.yaml)")
     atomic_write(target, text)
+    atomic_write(ours, digest(text))
 
 def dvc(*args, **kwargs): return subprocess.run([sys.executable, "-m", "dvc", *args], cwd=config.root(), **kwargs)
 
@@ -216,8 +218,8 @@ def _prepare(s):
     if subprocess.run(["git", "rev-parse", "--git-dir"], cwd=config.root(), capture_output=True).returncode:
         raise StageError("missing: a git repository, which DVC needs; in an unpacked archive `git init` makes one")
     drop_changed(s)
-    for mark, old in ((f"{s.profile}-{s.part}.started", [f"stages/{s.part}"]), (f"{s.profile}.started", ["tables", "figures"])):
-        if (path := config.cache() / mark).exists(): continue
+    for path, old in ((config.started(s), [f"stages/{s.part}"]), (config.cache() / f"{s.profile}.started", ["tables", "figures"])):
+        if path.exists(): continue
         for part in old: shutil.rmtree(config.results_dir(s) / part, ignore_errors=True)
         atomic_write(path, "")
 
@@ -229,6 +231,7 @@ def reproduce(force=False, jobs=1, levels=None):
     "Run `dvc repro` on the active parameters (only the stages of some of LEVELS, if asked), with the number of each stage; returns DVC's exit status."
     s, begin = config.load(), time.time()
     if jobs > 1 and s.machine.launcher: raise StageError("JOBS: with machine.launcher, which takes the whole machine, stages run one at a time; leave JOBS out")
+    if force: config.started(s).unlink(missing_ok=True)  # then nothing that is there counts
     _prepare(s)
     names = [n for n in stage_names() if levels is None or any(n.split("@")[0] in level for level in levels)]
     if jobs > 1 and not force and not s.stages.together and (status := _in_parallel(names, jobs, begin)): return _closing(s, status, begin)

@@ -8,7 +8,7 @@ __all__ = ['SUMS', 'PROBES', 'MODULES', 'batch_positions', 'learning_rate', 'cos
            'compile_parts', 'Trainer', 'update', 'ordinary_step', 'perturbed', 'regularised_step', 'count', 'watch',
            'due', 'advance', 'batch', 'epoch_ends', 'check_finite', 'close_epoch', 'make_probe', 'probed', 'epoch_rows',
            'total_rows', 'parameters_of', 'checkpoint_path', 'previous_path', 'identity', 'save', 'restore',
-           'OutOfTime', 'train', 'clear', 'train_here', 'train_all', 'load_model', 'main']
+           'OutOfTime', 'train', 'clear', 'train_here', 'is_trained', 'train_all', 'load_model', 'main']
 
 # %% ../nbs/06_train.ipynb #711c4b12
 import argparse
@@ -141,7 +141,7 @@ class Objective(torch.nn.Module):
     "The two losses as one module, so that DistributedDataParallel can stand around it."
     def __init__(self, model, regulariser, run):
         super().__init__()
-        self.model, self.regulariser, self.run, self.first = model, regulariser, run, None
+        self.model, self.regulariser, self.run, self.first, self.share = model, regulariser, run, None, False
     def forward(self, x, y, selected=None, uniform=None):
         t = self.run.settings.train
         with torch.autocast(x.device.type, torch.bfloat16, enabled=t.bfloat16):
@@ -150,8 +150,7 @@ class Objective(torch.nn.Module):
             if not stats["n_selected"] and t.sync_batchnorm: loss = loss + 0 * self.model(x[:0]).sum()  # the others' BatchNorm waits for this process
             return loss, stats
     def ordinary(self, x, y):
-        share = self.regulariser and self.run.settings.inhibition.first_inference == "shared"
-        logits, self.first = self.regulariser.shared(lambda: self.model(x), y) if share else (self.model(x), None)
+        logits, self.first = self.regulariser.shared(lambda: self.model(x), y) if self.share else (self.model(x), None)
         loss = task_loss(logits[:len(y)], y)
         return (loss + self.run.settings.augment.jsd_weight * jensen_shannon(logits) if self.run.spec.jsd else loss), logits[:len(y)]
 
@@ -199,13 +198,13 @@ class Trainer:
         self.model = make_model(run, len(dataset.classes), seed_for(run.seed, "init"), run.settings.model.weights)
         self.optimiser = make_optimiser(t, self.model.parameters())
         self.objective, self.delta, self.kept = self.make_objective(), None, (None, None)
-        self.probe = self.make_probe(dataset.train)
+        self.probe = self.make_probe(dataset.train) if run.whole and not run.override else None  # variants enter no figure of it
         self.step, self.log, self.saved = 0, [], None
         self.sums = torch.zeros(len(SUMS), dtype=torch.float64, device=config.device())
         self.bad = torch.full((1,), torch.inf, device=config.device())  # the first step whose loss is not finite
 
     def make_objective(self):
-        objective = Objective(self.model, make_regulariser(self.run, self.model), self.run)
+        objective = self.losses = Objective(self.model, make_regulariser(self.run, self.model), self.run)
         if self.t.compile: compile_parts(self.model, self.run.settings.inhibition.layers)
         return torch.nn.parallel.DistributedDataParallel(objective) if processes.world() > 1 else objective
 
@@ -280,8 +279,10 @@ def advance(self):
     torch.manual_seed(seed_for(self.run.seed, f"dropout/{self.step}" + f"/{processes.rank()}" * (processes.rank() > 0)))
     for group in self.optimiser.param_groups: group["lr"] = learning_rate(self.step, self.total, self.t)
     x, y, indices = self.batch(self.step // (self.t.free_replays if self.run.spec.free else 1))
+    again = due(self.run, self.step, self.total)
+    self.losses.share = again and self.run.settings.inhibition.first_inference == "shared"
     x, right = self.ordinary_step(x, y, indices)
-    if due(self.run, self.step, self.total): self.regularised_step(x, y, right, indices)
+    if again: self.regularised_step(x, y, right, indices)
     self.step += 1
 
 def batch(self, number):
@@ -320,6 +321,7 @@ def make_probe(self, train):
 @torch.no_grad()
 def probed(self):
     "Diversity of the features at the inhibition layer (the first of several), in eval mode."
+    if self.probe is None: return {}
     i, seen, was = self.run.settings.inhibition, [], self.model.training
     handle = self.model.get_submodule(i.layers[0]).register_forward_hook(lambda m, a, out: seen.append(out))
     try: self.model.eval()(self.probe)
@@ -331,7 +333,7 @@ def epoch_rows(log):
     per = lambda a, b: a / b if b else 0.0
     rows_ = []
     for k, e in enumerate(log, 1):
-        values = dict(loss=per(e["loss"], e["images"]), train_error=100 * per(e["wrong"], e["images"])) | {m: e[m] for m in ("effective_rank", "group_cosine")}
+        values = dict(loss=per(e["loss"], e["images"]), train_error=100 * per(e["wrong"], e["images"])) | {m: e[m] for m in ("effective_rank", "group_cosine") if m in e}
         if e["steps"]: values |= {m: per(e[m], e["steps"]) for m in ("inhibited", "saturated", "unconverged", "orth")}
         rows_ += [dict(condition="epoch", level=k, metric=m, value=v, n=int(e["images"])) for m, v in values.items()]
     return rows_
@@ -503,8 +505,16 @@ def train_here(runs:list[config.Run], dataset=None, minutes:float|None=None):
             trainer = train(run, dataset, minutes=None if minutes is None else minutes - (time.monotonic() - begin) / 60)
             if trainer.step < trainer.total: raise OutOfTime(f"{run.name}: stopped at step {trainer.step} of {trainer.total}, its checkpoint is written; the same command goes on from there")
 
+def is_trained(run:config.Run) -> bool:
+    "Whether the run's weights and rows were made here by this code, from these data and settings."
+    path = config.weights_path(run)
+    current = path.exists() and rows.are_current(run, "training", modules=MODULES, parameters=parameters_of(run), extra=dict(weights=rows.digest(path)))
+    if current: config.rows_path(run, "training").touch()
+    return current
+
 def train_all(runs:list[config.Run], dataset=None):
-    "What a stage of the pipeline does: train the runs under the profile's launcher, or here if it has none; then their checkpoints have served."
+    "What a stage of the pipeline does: train the runs under the profile's launcher, or here if it has none; then their checkpoints have served. A run that stands as it would be is kept."
+    runs = [run for run in runs if not is_trained(run)]
     if runs and not processes.launched(runs[0].settings, "gwi.train", *(r.name for r in runs)): train_here(runs, dataset)
     clear(runs)
 
