@@ -60,11 +60,13 @@ def kill(folder, run, seconds, in_write, rng):
 
 def trial(k, source, whole, seconds):
     rng, run = random.Random(time.time_ns() + k), RUNS[k % len(RUNS)]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".cache", "weights", "results"))
-        killed, writing = kill(folder, run, seconds[run], k % 4 == 0, rng)
-        same = finish(folder, run)[1] == whole[run]
+    for earlier in (1, 2, 4, 8):  # a run that had ended before its kill is killed anew, earlier
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".cache", "weights", "results"))
+            killed, writing = kill(folder, run, seconds[run] / earlier, k % 4 == 0, rng)
+            same = killed and finish(folder, run)[1] == whole[run]
+        if killed: break
     print(f"{k + 1:2} {run}: {'killed' if killed else 'had ended'}{' while writing a checkpoint' if writing else ''}, then {'identical' if same else 'DIFFERENT'}", flush=True)
     return killed and same, writing
 
