@@ -109,7 +109,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                            'gwi.bench.slow': ('bench.html#slow', 'gwi/bench.py'),
                            'gwi.bench.some': ('bench.html#some', 'gwi/bench.py'),
                            'gwi.bench.stage_seconds': ('bench.html#stage_seconds', 'gwi/bench.py'),
-                           'gwi.bench.stage_times': ('bench.html#stage_times', 'gwi/bench.py'),
                            'gwi.bench.stage_work': ('bench.html#stage_work', 'gwi/bench.py'),
                            'gwi.bench.step': ('bench.html#step', 'gwi/bench.py'),
                            'gwi.bench.step_memory': ('bench.html#step_memory', 'gwi/bench.py'),

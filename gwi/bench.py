@@ -11,8 +11,8 @@ __all__ = ['STEP_RATIOS', 'PIL', 'PUBLISHED_SCRIPT', 'NETWORKS', 'FIXED', 'GROWT
            'forward', 'networks', 'precision', 'features_of', 'slope', 'scaling', 'picture_files', 'decoding',
            'streamed', 'machine', 'rows_of', 'merge', 'note', 'bench', 'augmented', 'inhibited', 'training_work',
            'attack_work', 'transfer_work', 'stage_work', 'fitting', 'subject_of', 'regularised_losses', 'augmentations',
-           'free_loss', 'corrupting', 'costs', 'stage_seconds', 'side_by_side', 'duration', 'counts', 'stage_times',
-           'estimate', 'estimates', 'main']
+           'free_loss', 'corrupting', 'costs', 'stage_seconds', 'side_by_side', 'duration', 'counts', 'estimate',
+           'estimates', 'main']
 
 # %% ../nbs/12_bench.ipynb #8b7bec18
 import os
@@ -615,20 +615,14 @@ def counts(s) -> tuple[int,int]: # training and test images
     if None in known: raise config.ConfigError(f"the number of pictures of {s.data.name} is not known before they are there: run python -m gwi.pipeline fetch first")
     return tuple(min(n, most or n) for n, most in zip(known, (s.data.n_train, s.data.n_test)))
 
-def stage_times(s:config.Settings # a study
-               ) -> tuple[dict,dict]: # stage -> seconds, kind of computation -> seconds an image
-    "What every stage will take on this machine."
-    with threads(s.train.threads): cost = costs(s)
-    return stage_seconds(stage_work(s, *counts(s)), cost), cost
-
 def estimate(s:config.Settings, # a study
              jobs:int|None=None, # default: as many as the processor has room for
             ) -> tuple[str, float, float]: # what to print, seconds one after the other, seconds side by side
     "Stage by stage, how long a study will take on this machine."
-    (times, cost), jobs = stage_times(s), jobs or pipeline.default_jobs(s)
-    jobs = 1 if s.stages.together else jobs
-    whole, beside = sum(times.values()), side_by_side(times, jobs)
     n_train, n_test = counts(s)
+    with threads(s.train.threads): cost = costs(s)
+    times, jobs = stage_seconds(stage_work(s, n_train, n_test), cost), 1 if s.stages.together else jobs or pipeline.default_jobs(s)
+    whole, beside = sum(times.values()), side_by_side(times, jobs)
     lines = [f"profile {s.profile}, {s.part}: {s.model.name}, {n_train:,} training and {n_test:,} test images, on {rows.hardware()} ({config.device()}, {'bfloat16' if s.train.bfloat16 else 'float32'}, {s.train.threads} threads)", "",
              *(f"  {kind:28} {1e3 * t:10.3f} ms an image" for kind, t in cost.items()), "", *(f"  {stage:28} {duration(t):>10}" for stage, t in times.items()), "",
              f"  {'one after the other':28} {duration(whole):>10}   (JOBS=1)", f"  {f'{jobs} at a time':28} {duration(beside):>10}   (JOBS={jobs}, if each finds a free processor or room on the GPU)", ""]
