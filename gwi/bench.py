@@ -494,9 +494,10 @@ def training_work(run, n_train) -> dict: # kind -> images
     regularised = sum(train.due(run, k, steps) for k in range(steps)) if spec.mask else 0
     return work | ({inhibited(spec): regularised * t.batch} if regularised else {})
 
-def attack_work(s, n_test) -> dict: # kind -> images
-    "The same for the attacks on one run; AutoAttack as if every image withstood."
-    a, n, few = s.attack, min(s.attack.n_images, n_test), s.attack.autoattack_images
+def attack_work(s, n_test, core=True) -> dict: # kind -> images
+    "The same for the attacks on one run; AutoAttack as if every image withstood. Outside the core, FGSM alone."
+    a = s.attack if core else replace(s.attack, pgd=[], autoattack=[])
+    n, few = s.attack, min(a.n_images, n_test), a.autoattack_images
     gradients = n * (2 + sum((1 + starts) * steps for steps, starts in a.ascents.values())) + few * sum(GRADIENTS.get(name, 0) for name in a.autoattack)
     return {"gradient": len(a.eps) * gradients, "forward": len(a.eps) * (n * (4 + 2 * len(a.pgd)) + few * 5000 * ("square" in a.autoattack))}
 
@@ -520,12 +521,13 @@ def stage_work(s:config.Settings, # a profile
     c, runs = s.corruption, lambda protocol, group="all": config.stage_runs(protocol, group, s)
     hard = len(c.names) * 5 * min(c.n_images or n_test, n_test)
     work = {"fetch": {}, "corrupt": {} if c.path else {"corrupt": hard}}
-    groups = [*s.methods.plain, *s.methods.inhibited, "lowdata", "ablation"]
+    groups = [*s.methods.plain, *s.methods.inhibited, *config.variants(s)]
     work |= {f"train@{g}": _sum(training_work(r, n_train) for r in config.select(g, s)) for g in groups}
     work |= {"clean": {"forward": n_test * len(runs("clean"))}}
-    work |= {f"corruption@{m}": {"forward": hard * len(runs("corruption", m))} for m in s.core}
-    work |= {f"attack@{m}": _sum(attack_work(s, n_test) for r in runs("attack", m)) for m in s.core} | {"transfer": transfer_work(s, n_test)}
-    work |= {"lowdata": {"forward": n_test * len(runs("lowdata"))}, "ablation": {"forward": (n_test + hard) * len(runs("ablation"))}, "explain": {}}
+    work |= {f"corruption@{m}": {"forward": hard * len(runs("corruption", m))} for m in s.evaluated}
+    work |= {f"attack@{m}": _sum(attack_work(s, n_test, m in s.core) for r in runs("attack", m)) for m in s.evaluated} | {"transfer": transfer_work(s, n_test)}
+    work |= {"features": {"forward": min(s.features.n_images, n_test) * len(runs("features")) * (1 + (s.data.size // s.features.patch) ** 2)}}
+    work |= {"lowdata": {"forward": n_test * len(runs("lowdata"))}, "ablation": {"forward": (n_test + hard) * len(runs("ablation"))}, "explain": {"forward": hard * len(runs("explain"))}}
     if s.stages.together: work = {"fetch": {}, "corrupt": work["corrupt"], "train": _sum(v for k, v in work.items() if k.startswith("train@")),
                                   "evaluate": _sum(v for k, v in work.items() if k not in ("fetch", "corrupt") and not k.startswith("train@"))}
     return work | {"tables": {}, "figures": {}}  # of all parts, so with several parts counted too often by seconds
@@ -582,7 +584,7 @@ def costs(s:config.Settings) -> dict: # kind -> seconds an image
 
 # %% ../nbs/12_bench.ipynb #1e972e68
 OVERHEAD = 6.5  # seconds a stage
-ROUNDS_OF_STAGES = (("fetch",), ("corrupt", "train"), ("clean", "corruption", "attack", "transfer", "lowdata", "ablation", "explain", "evaluate"), ("tables", "figures"))
+ROUNDS_OF_STAGES = (("fetch",), ("corrupt", "train"), ("clean", "corruption", "attack", "transfer", "features", "lowdata", "ablation", "explain", "evaluate"), ("tables", "figures"))
 
 def stage_seconds(work, cost) -> dict: # stage -> seconds
     return {stage: OVERHEAD + sum(images * cost[kind] for kind, images in kinds.items()) for stage, kinds in work.items()}

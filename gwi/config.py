@@ -6,9 +6,10 @@
 __all__ = ['METHODS', 'LAYERS', 'MODELS', 'CORRUPTIONS', 'HELD_OUT', 'SOURCES', 'STREAMABLE', 'OFFICIAL_C', 'ATTACKS',
            'ConfigError', 'root', 'cache', 'progress', 'device', 'atomic_write', 'started', 'seconds_left', 'Method',
            'layers', 'limit', 'Data', 'Augment', 'Model', 'Train', 'Machine', 'Inhibition', 'Methods', 'Stages',
-           'Corruption', 'Attack', 'Lowdata', 'Ablation', 'Settings', 'check', 'load', 'parts', 'profile_names',
-           'profile_text', 'suite', 'Run', 'make_run', 'parse_run', 'select', 'stage_runs', 'data_dir', 'corrupted_dir',
-           'group_of', 'weights_dir', 'weights_path', 'results_dir', 'rows_path']
+           'Corruption', 'Attack', 'Lowdata', 'Ablation', 'Features', 'Claims', 'Settings', 'variants', 'Comparison',
+           'comparison', 'check', 'load', 'parts', 'profile_names', 'profile_text', 'suite', 'Run', 'make_run',
+           'parse_run', 'select', 'stage_runs', 'data_dir', 'corrupted_dir', 'group_of', 'weights_dir', 'weights_path',
+           'results_dir', 'rows_path']
 
 # %% ../nbs/00_config.ipynb #3536d282
 import dataclasses
@@ -81,11 +82,12 @@ def seconds_left() -> float: # inf without a limit
 class Method:
     "A way to train: augmentation, mask of the regularised step (None: no such step), adversarial training, attention layer."
     augment: str|None = None     # "cutout", "erasing", "mixup", "cutmix", "autoaugment", "augmix"
-    mask: str|None = None        # "reversed" (the method), "ones" and "permuted" (the controls)
+    mask: str|None = None        # "reversed" (the method), or a control's: "ones", "permuted", "fixed", "dropout", "cutout"
     orth: bool = True            # L_orth in the regularised step
     adversarial: str|None = None # "free" or "pgd"
     jsd: bool = False            # AugMix's Jensen-Shannon loss over three views
     sge: bool = False            # a layer of Spatial Group-wise Enhance where the others are inhibited
+    tuned: str|None = None       # its settings of `inhibition` are those that the search found for this method
 
     @property
     def free(self) -> bool: return self.adversarial == "free"
@@ -94,9 +96,11 @@ class Method:
 _plain = {"standard": Method(), **{a: Method(a) for a in ("cutout", "erasing", "mixup", "cutmix", "autoaugment", "augmix")},
           "augmix+jsd": Method("augmix", jsd=True), "free": Method(adversarial="free"), "pgd-at": Method(adversarial="pgd"), "sge": Method(sge=True)}
 _inhibited = {"gwi" if k == "standard" else f"gwi+{k}": replace(m, mask="reversed") for k, m in _plain.items() if k != "sge"}
-_controls = {"extra-step": Method(mask="ones", orth=False), "extra-step+orth": Method(mask="ones"), "random-mask": Method(mask="permuted"),
+_controls = {"extra-step": Method(mask="ones", orth=False), "extra-step+orth": Method(mask="ones"),
+             **{f"{k}-mask": Method(mask=v) for k, v in dict(random="permuted", fixed="fixed", dropout="dropout", cutout="cutout").items()},
              "extra-step+augmix": Method("augmix", "ones", orth=False), "random-mask+augmix": Method("augmix", "permuted")}
-METHODS = {**_plain, **_inhibited, **_controls}
+_tuned = {f"{k}-tuned": replace(m, tuned=k) for k, m in {**_inhibited, **_controls}.items() if k in ("gwi", "extra-step", "random-mask")}
+METHODS = {**_plain, **_inhibited, **_controls, **_tuned, "gwi-tuned+augmix": Method("augmix", "reversed", tuned="gwi")}
 
 # %% ../nbs/00_config.ipynb #250c31b3
 LAYERS = {**{f"resnet{n}": 3 for n in (8, 20, 32, 44, 56)}, "resnet18": 4, "preactresnet18": 4, "resnext11": 3, "resnext29": 3, "wrn40_2": 3,
@@ -129,6 +133,7 @@ class Data:
     size: int = limit(8, 1024)
     n_train: int|None = limit(1)
     n_test: int|None = limit(1)
+    held_out: bool
     streamed: bool
 
 @dataclass(frozen=True)
@@ -225,7 +230,7 @@ class Stages:
     plain: list[str]
     inhibited: list[str]
     variants: list[str]
-    core: list[str]
+    evaluated: list[str]
     apart: list[str]
     together: list[str]
 
@@ -268,10 +273,25 @@ class Lowdata:
 
 @dataclass(frozen=True)
 class Ablation:
-    "One setting of `inhibition` changed at a time."
-    method: str
+    "Settings of `inhibition` changed, one at a time or (`weight,period`) several together; a search is an ablation on held-out training pictures."
+    methods: list[str]
     changes: dict
     seeds: list[int]
+
+@dataclass(frozen=True)
+class Features:
+    "How the features of the core methods are looked at: test pictures, and the side of the patch that hides a part of them."
+    n_images: int = limit(1)
+    patch: int = limit(1)
+
+@dataclass(frozen=True)
+class Claims:
+    "Comparisons stated before the runs: `gwi < standard on corruption mCE`."
+    relevant: float = limit(0)
+    margin: float = limit(0)
+    primary: dict
+    tuned: dict
+    secondary: dict
 
 # %% ../nbs/00_config.ipynb #247e6ef4
 @dataclass(frozen=True)
@@ -285,15 +305,19 @@ class Settings:
     train: Train
     machine: Machine
     inhibition: Inhibition
+    tuned: dict
     methods: Methods
     stages: Stages
     core: list[str]
+    evaluated: list[str]
     seeds: list[int]
     other_seeds: list[int]
     corruption: Corruption
     attack: Attack
     lowdata: Lowdata
     ablation: Ablation
+    features: Features
+    claims: Claims
 
 # %% ../nbs/00_config.ipynb #92b3b31b
 def _typed(value, kind, path):
@@ -360,13 +384,20 @@ def _check_data(s):
     if c.path and d.source not in OFFICIAL_C: raise ConfigError(f"corruption.path: no corrupted set is published for the source {d.source!r}; set it to null and it is generated ({', '.join(OFFICIAL_C)} have one)")
     if d.source == "voc2012" and (names := [m for m in s.methods.plain + s.methods.inhibited if METHODS[m].augment in ("mixup", "cutmix") or METHODS[m].jsd or METHODS[m].adversarial == "pgd"]): raise ConfigError(f"methods: {', '.join(names)} have no definition for several labels a picture")
     if d.source == "voc2012" and (s.attack.eps or c.names): raise ConfigError("attack.eps, corruption.names: these protocols are for one label a picture; with voc2012 set them to []")
+    if d.held_out != d.name.endswith("-heldout"): raise ConfigError(f"data.name: {d.name!r} must end in -heldout if, and only if, data.held_out is true; what is chosen on training pictures must not pass for a test result")
+    if d.held_out and not (d.n_train and d.n_test): raise ConfigError("data.held_out: says that the test pictures are training pictures behind the first n_train; set data.n_train and data.n_test")
+    if c.path and d.held_out: raise ConfigError("corruption.path: the published set goes with the test set; with data.held_out set it to null")
     if c.path and d.n_test: raise ConfigError("corruption.path: the published set goes with the whole test set; set data.n_test to null and choose with corruption.n_images")
     if c.set != (wanted := f"{d.name}-c" if c.path else f"{d.name}-c-regenerated"): raise ConfigError(f"corruption.set: {c.set!r} must be {wanted!r}: a regenerated set is named so")
+
+def variants(s) -> list[str]: # groups of `select`
+    "The training stages of low data and ablation: one a method, one without runs where there is no method."
+    return [g for kind in ("lowdata", "ablation") for g in ([f"{kind}-{m}" for m in getattr(s, kind).methods] or [kind])]
 
 def _check_stages(s):
     "That the list of stages fits the methods."
     st, together = s.stages, bool(s.stages.together)
-    wanted = dict(plain=s.methods.plain, inhibited=s.methods.inhibited, core=s.core, variants=["lowdata", "ablation"], apart=[s.part])
+    wanted = dict(plain=s.methods.plain, inhibited=s.methods.inhibited, evaluated=s.evaluated, variants=variants(s), apart=[s.part])
     if together and st.together != [s.part]: raise ConfigError(f"stages.together: {st.together!r} must be [{s.part}] or []")
     for key, names in wanted.items():
         if getattr(st, key) != ([] if together else names): raise ConfigError(f"stages.{key}: {getattr(st, key)!r} must be {[] if together else names!r}" + (", because stages.together has them all" * together))
@@ -374,9 +405,10 @@ def _check_stages(s):
 # %% ../nbs/00_config.ipynb #8f027b90
 def _check_lists(s):
     trained = s.methods.plain + s.methods.inhibited
-    for path, values, choices in [("core", s.core, trained), ("lowdata.methods", s.lowdata.methods, s.core), ("attack.transfer", s.attack.transfer, s.core),
+    if lacking := [m for m in s.core if m not in s.evaluated]: raise ConfigError(f"evaluated: {lacking[0]!r} is missing; the core methods are among them")
+    for path, values, choices in [("core", s.core, trained), ("evaluated", s.evaluated, trained), ("lowdata.methods", s.lowdata.methods, s.core), ("attack.transfer", s.attack.transfer, s.core),
                                   ("attack.seeds", s.attack.seeds, s.seeds), ("lowdata.seeds", s.lowdata.seeds, s.seeds),
-                                  ("ablation.seeds", s.ablation.seeds, s.seeds), ("ablation.method", [s.ablation.method], [m for m in s.core if METHODS[m].mask]),
+                                  ("ablation.seeds", s.ablation.seeds, s.seeds), ("ablation.methods", s.ablation.methods, [m for m in s.core if METHODS[m].mask]),
                                   ("lowdata.shares", s.lowdata.shares, range(1, 100)), ("attack.autoattack", s.attack.autoattack, ATTACKS),
                                   ("corruption.names", s.corruption.names, CORRUPTIONS + HELD_OUT)]:
         _among(values, choices, path)
@@ -397,21 +429,58 @@ def _check_attack(s):
         raise ConfigError(f"attack.autoattack_images: {a.autoattack_images} is above attack.n_images ({a.n_images}), of which they are a part")
 
 def _check_ablation(s):
-    "Every change by itself must be a setting of `inhibition`."
+    "Every change by itself must be a setting of `inhibition`, or several."
     for key, values in s.ablation.changes.items():
         if not isinstance(values, list): raise ConfigError(f"ablation.changes.{key}: {values!r} is not a list")
         for i, v in enumerate(values):
             if v in values[:i]: raise ConfigError(f"ablation.changes.{key}[{i}]: {v!r} stands there twice")
-            try: run = make_run(s, s.ablation.method, 0, key=key, value=v)
+            try: run = make_run(s, "gwi", 0, key=key, value=v)
             except ConfigError as e: raise ConfigError(f"ablation.changes.{key}[{i}]: {e}") from None
             if valid := layers(s.model.name): _among(run.settings.inhibition.layers, valid, f"ablation.changes.{key}[{i}]")
+    if s.ablation.changes and not s.ablation.methods: raise ConfigError("ablation.methods: empty; name the methods whose settings are changed, or set ablation.changes to {}")
+
+def _check_tuned(s):
+    "What the search found must be there for every tuned method, and be settings of `inhibition`."
+    for method, changes in s.tuned.items():
+        if method not in METHODS or f"{method}-tuned" not in METHODS: raise ConfigError(f"tuned.{method}: unknown; valid: {', '.join(m.removesuffix('-tuned') for m in METHODS if m.endswith('-tuned'))}")
+        if not isinstance(changes, dict): raise ConfigError(f"tuned.{method}: {changes!r} is not a mapping of settings of `inhibition`")
+        found = _section(Inhibition, {**dataclasses.asdict(s.inhibition), **changes}, f"tuned.{method}")
+        if valid := layers(s.model.name): _among(found.layers, valid, f"tuned.{method}.layer")
+    for method in s.methods.inhibited: make_run(s, method, 0)
 
 # %% ../nbs/00_config.ipynb #22e3e15a
+@dataclass(frozen=True)
+class Comparison:
+    "One method against another: an arm is a method, or a method with a changed setting (`gwi n_groups=1`)."
+    arm: str
+    sign: str       # "<" lower, ">" higher, "<=" not higher by more than the margin
+    reference: str
+    measure: str    # protocol, condition and, if need be, level and metric: `attack fgsm 8`
+
+def comparison(text:str, path="claims") -> Comparison:
+    "Read `gwi < standard on corruption mCE`."
+    m = re.fullmatch(r"(\S+(?: \S+=\S+)?) (<|>|<=) (\S+(?: \S+=\S+)?) on (\w+ \S+(?: \S+){0,2})", text) if isinstance(text, str) else None
+    if not m: raise ConfigError(f"{path}: {text!r} is no comparison; expected e.g. 'gwi < standard on corruption mCE', 'gwi < gwi n_groups=1 on corruption mCE', 'gwi <= standard on clean clean'")
+    return Comparison(*m.groups())
+
+def _check_claims(s):
+    "Every comparison must be readable and of runs that the profile makes."
+    arms = {*s.methods.plain, *s.methods.inhibited, *(f"{r.method} {'='.join(map(str, r.override))}" for r in select("ablation", s))}
+    for path, texts in dataclasses.asdict(s.claims).items():
+        for claim, several in texts.items() if isinstance(texts, dict) else ():
+            several = several if path == "secondary" else [several]
+            if not isinstance(several, list): raise ConfigError(f"claims.{path}.{claim}: {several!r} is not a list of comparisons")
+            for text in several:
+                c = comparison(text, f"claims.{path}.{claim}")
+                for arm in (c.arm, c.reference):
+                    if arm not in arms: raise ConfigError(f"claims.{path}.{claim}: {arm!r} in {text!r} is nothing that the profile trains")
+
+# %% ../nbs/00_config.ipynb #b39ae5cd
 def check(raw, # what YAML gave
          ) -> Settings:
     "Settings from a mapping. One ConfigError, before anything runs, for anything that cannot be used."
     settings = _section(Settings, raw, "")
-    for look in (_check_names, _check_data, _check_stages, _check_lists, _check_attack, _check_ablation): look(settings)
+    for look in (_check_names, _check_data, _check_lists, _check_stages, _check_attack, _check_ablation, _check_tuned, _check_claims): look(settings)
     return settings
 
 def load(path=None # default: params.yaml in the root
@@ -485,7 +554,7 @@ class Run:
     seed: int
     share: int = 100           # per cent of the training images of every class
     per_class: int|None = None # or so many of every class
-    override: tuple = ()       # (key of `inhibition`, value) or nothing
+    override: tuple = ()       # (key of `inhibition`, value), (keys, values) joined by commas, or nothing
 
     @property
     def name(self):
@@ -501,10 +570,19 @@ class Run:
 
 # %% ../nbs/00_config.ipynb #4530973a
 def make_run(s, method, seed, share=100, per_class=None, key=None, value=None):
-    "A run of the profile `s`, with at most one setting of `inhibition` overridden."
-    if key is None: return Run(s, method, seed, share, per_class)
-    inhibition = _section(Inhibition, {**dataclasses.asdict(s.inhibition), key: value}, "inhibition")
-    return Run(replace(s, inhibition=inhibition), method, seed, share, per_class, (key, value))
+    "A run of the profile `s`; a tuned method has the settings that were found for it, a variant those of `key`."
+    if (tuned := METHODS[method].tuned) and tuned not in s.tuned: raise ConfigError(f"tuned.{tuned}: missing; {method} needs it")
+    changes = s.tuned[tuned] if tuned else {}
+    if key is not None: changes = {**changes, **_changes(key, value)}
+    if changes: s = replace(s, inhibition=_section(Inhibition, {**dataclasses.asdict(s.inhibition), **changes}, "inhibition"))
+    return Run(s, method, seed, share, per_class, () if key is None else (key, value))
+
+def _changes(key, value) -> dict: # settings of `inhibition`
+    "One change, or several: `weight,period` to `1.0,1`."
+    if "," not in key: return {key: value}
+    keys, values = key.split(","), str(value).split(",")
+    if len(keys) != len(values): raise ConfigError(f"{key}: {value!r} must hold {len(keys)} values, joined by commas")
+    return {k: yaml.safe_load(v) for k, v in zip(keys, values)}
 
 def parse_run(name:str, # as `Run.name` writes it
               settings:Settings|None=None, # default: params.yaml
@@ -513,29 +591,34 @@ def parse_run(name:str, # as `Run.name` writes it
     s = settings or load()
     head = re.escape(Run(s, "METHOD", 0).name.split("METHOD")[0])
     methods = "|".join(map(re.escape, sorted(METHODS, key=len, reverse=True)))
-    m = re.fullmatch(rf"{head}({methods})(?:-share(\d+))?(?:-k(\d+))?(?:-(\w+)=([\w.+-]+))?-s(\d+)", name)
+    m = re.fullmatch(rf"{head}({methods})(?:-share(\d+))?(?:-k(\d+))?(?:-([\w,]+)=([\w.,+-]+))?-s(\d+)", name)
     if not m: raise ConfigError(f"run {name!r} does not fit the profile {s.profile!r}: expected e.g. {Run(s, s.core[0], s.seeds[0]).name}; methods: {', '.join(METHODS)}")
     method, share, k, key, value, seed = m.groups()
-    return make_run(s, method, int(seed), int(share or 100), k and int(k), key, value and yaml.safe_load(value))
+    return make_run(s, method, int(seed), int(share or 100), k and int(k), key, value if key is None or "," in key else yaml.safe_load(value))
 
 # %% ../nbs/00_config.ipynb #d6d5e8c0
-def select(group:str, # a method, or "lowdata", "ablation", or "all"
+def select(group:str, # a method, "lowdata" or "ablation", that of one method ("lowdata-gwi"), or "all"
            settings:Settings|None=None, # default: params.yaml
           ) -> list[Run]: # in a fixed order
     "The runs that one training stage of the profile makes."
     s = settings or load()
     methods = [*s.methods.plain, *s.methods.inhibited]
     if group == "all": return [r for g in (*methods, "lowdata", "ablation") for r in select(g, s)]
-    if group == "lowdata": return [make_run(s, m, seed, *less) for m in s.lowdata.methods for less in _less(s) for seed in s.lowdata.seeds]
-    if group == "ablation":
-        return [make_run(s, s.ablation.method, seed, key=k, value=v) for k, values in s.ablation.changes.items() for v in values if v != getattr(s.inhibition, k) for seed in s.ablation.seeds]
+    kind, _, only = group.partition("-")
+    chosen = [m for m in getattr(s, kind).methods if only in ("", m)] if kind in ("lowdata", "ablation") else None
+    if kind == "lowdata" and (chosen or not only): return [make_run(s, m, seed, *less) for m in chosen for less in _less(s) for seed in s.lowdata.seeds]
+    if kind == "ablation" and (chosen or not only): return [make_run(s, m, seed, key=k, value=v) for m in chosen for k, v in _different(s) for seed in s.ablation.seeds]
     if group not in methods: raise ConfigError(f"group {group!r} is none of {', '.join([*methods, 'lowdata', 'ablation', 'all'])}")
     return [make_run(s, group, seed) for seed in (s.seeds if group in s.core else s.other_seeds)]
 
 def _less(s): return [(share,) for share in s.lowdata.shares] + [(100, k) for k in s.lowdata.per_class]
 
+def _different(s):
+    "The changes that change something: the others are the runs of the main table."
+    return [(k, v) for k, values in s.ablation.changes.items() for v in values if any(v_ != getattr(s.inhibition, k_, None) for k_, v_ in _changes(k, v).items())]
+
 # %% ../nbs/00_config.ipynb #a59cb8fc
-def stage_runs(protocol:str, # "training", "clean", "corruption", "attack", "transfer", "lowdata", "ablation", "explain"
+def stage_runs(protocol:str, # "training", "clean", "corruption", "attack", "transfer", "features", "lowdata", "ablation", "explain"
                group:str, # as for `select`
                settings:Settings|None=None, # default: params.yaml
               ) -> list[Run]:
@@ -544,10 +627,11 @@ def stage_runs(protocol:str, # "training", "clean", "corruption", "attack", "tra
     of = lambda names: [r for m in names for r in select(m, s)]
     main = lambda methods, seeds: [make_run(s, m, seed) for m in methods for seed in seeds]
     return {"training": lambda: select(group, s), "clean": lambda: of(s.methods.plain + s.methods.inhibited),
-            "corruption": lambda: of((s.core if group == "all" else [group]) if s.corruption.names else []),
-            "attack": lambda: [r for r in of((s.core if group == "all" else [group]) if s.attack.eps else []) if r.seed in s.attack.seeds],
+            "corruption": lambda: of((s.evaluated if group == "all" else [group]) if s.corruption.names else []),
+            "attack": lambda: [r for r in of((s.evaluated if group == "all" else [group]) if s.attack.eps else []) if r.seed in s.attack.seeds],
+            "features": lambda: of(s.core),
             "transfer": lambda: main(s.attack.transfer if s.attack.eps else [], s.attack.seeds), "lowdata": lambda: select("lowdata", s) + main(s.lowdata.methods, s.lowdata.seeds),
-            "ablation": lambda: select("ablation", s), "explain": lambda: main([m for m in ("standard", "gwi") if m in s.core], s.seeds[:1])}[protocol]()
+            "ablation": lambda: select("ablation", s), "explain": lambda: main(s.core, s.seeds[:1])}[protocol]()
 
 # %% ../nbs/00_config.ipynb #77de9807
 def data_dir(s): return root() / "data" / s.profile / s.data.name
@@ -556,10 +640,10 @@ def corrupted_dir(s): return root() / "data" / s.profile / s.corruption.set
 
 def group_of(run): # the folder of its weights
     if run.settings.stages.together: return "all"
-    return "lowdata" if not run.whole else "ablation" if run.override else run.method
+    return f"lowdata-{run.method}" if not run.whole else f"ablation-{run.method}" if run.override else run.method
 
 def weights_dir(s, group): # those of variants lie apart, so that a further variant does not concern what looks at the main runs
-    return root() / "data" / s.profile / ("weights-variants" if group in ("lowdata", "ablation") else "weights") / s.part / group
+    return root() / "data" / s.profile / ("weights-variants" if group.startswith(("lowdata", "ablation")) else "weights") / s.part / group
 
 def weights_path(run): return weights_dir(run.settings, group_of(run)) / f"{run.name}.safetensors"
 

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['BATCH', 'LEAST', 'SECTIONS', 'MODULES', 'RECORDS', 'PROTOCOLS', 'to_device', 'batch_size', 'outputs', 'predict',
-           'error', 'calibration', 'average_precision', 'record', 'clean', 'corruption_errors', 'lowdata', 'ablation',
-           'attacked', 'transfer', 'explain', 'evaluate', 'is_evaluated', 'evaluate_here', 'evaluate_all', 'main']
+           'error', 'calibration', 'average_precision', 'record', 'clean', 'per_class', 'corruption_errors',
+           'corrupted_answers', 'lowdata', 'ablation', 'attacked', 'transfer', 'explain', 'grad_cam', 'features',
+           'evaluate', 'is_evaluated', 'evaluate_here', 'evaluate_all', 'main']
 
 # %% ../nbs/09_evaluate.ipynb #490394bf
 import argparse
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor
 from . import attack as attacks
 from . import config, corruption, data, processes, rows
 from .augment import as_float
-from .inhibition import GroupWiseInhibition
+from .inhibition import GroupWiseInhibition, diversity
 from .streams import stream
 from .train import load_model
 
@@ -92,8 +93,16 @@ def clean(run, model, dataset):
     test = dataset.test
     z = outputs(model, test, workers=run.settings.machine.workers)
     if test.labels.ndim == 2: return _precisions(z.numpy(), test.labels, dataset.classes)
-    values = dict(error=error(z.argmax(1).numpy(), test.labels)) | calibration(z, test.labels)
-    return [record("clean", 0, v, len(test), metric) for metric, v in values.items()]
+    predicted = z.argmax(1).numpy()
+    values = dict(error=error(predicted, test.labels)) | calibration(z, test.labels)
+    return [record("clean", 0, v, len(test), metric) for metric, v in values.items()] + per_class(predicted != test.labels, test.labels, dataset.classes, 0)
+
+def per_class(wrong, # [N] share of wrong answers per picture, in [0,1]
+              labels, classes, level) -> list:
+    "Error of every class that occurs."
+    counts = np.bincount(labels, minlength=len(classes))
+    sums = np.bincount(labels, np.asarray(wrong, float), len(classes))
+    return [record(name, level, 100 * sums[k] / counts[k], counts[k], "class_error") for k, name in enumerate(classes) if counts[k]]
 
 def _precisions(scores, labels, classes):
     "Rows per class, then their mean; a class that never occurs does not count."
@@ -103,15 +112,24 @@ def _precisions(scores, labels, classes):
 
 # %% ../nbs/09_evaluate.ipynb #27e38be9
 def corruption_errors(run, model, dataset):
-    "Error under every corruption of the profile and every severity; with ImageNet-C's constants also relative to AlexNet's."
-    c, folder, errors, n = run.settings.corruption, config.corrupted_dir(run.settings), {}, 0
-    for name in c.names:
-        sets = corruption.severities(folder, name)
-        errors[name], n = [error(predict(model, part, workers=run.settings.machine.workers), part.labels) for part in sets], len(sets[0])
-        config.progress(f"  {run.name}: {name} {np.mean(errors[name]):.1f} %")
+    "Error under every corruption of the profile and every severity, and of every class over all of the 15; with ImageNet-C's constants also relative to AlexNet's."
+    c, wrong, labels = run.settings.corruption, *corrupted_answers(run, model)
+    errors, n = {name: [100 * float(w.mean()) for w in ws] for name, ws in wrong.items()}, len(labels)
     ce = corruption.normalised_errors(errors) if c.constants == "imagenet" else {}
+    some = [np.mean(wrong[name], 0) for name in c.names if name in config.CORRUPTIONS]
     return [record(name, k + 1, v, n) for name, values in errors.items() for k, v in enumerate(values)] + \
-           [record(name, "", v, n, "ce") for name, v in ce.items()] + [record("test set", corruption.origin(folder), n, n, "images")]
+           [record(name, "", v, n, "ce") for name, v in ce.items()] + [record("test set", corruption.origin(config.corrupted_dir(run.settings)), n, n, "images")] + \
+           (per_class(np.mean(some, 0), labels, dataset.classes, "") if some else [])
+
+def corrupted_answers(run, model) -> tuple: # corruption -> bool [5,n], labels [n]
+    "Which corrupted pictures are classified wrongly."
+    wrong, labels = {}, None
+    for name in run.settings.corruption.names:
+        sets = corruption.severities(config.corrupted_dir(run.settings), name)
+        labels = sets[0].labels
+        wrong[name] = np.stack([predict(model, part, workers=run.settings.machine.workers) != part.labels for part in sets])
+        config.progress(f"  {run.name}: {name} {100 * wrong[name].mean():.1f} %")
+    return wrong, labels
 
 # %% ../nbs/09_evaluate.ipynb #2b06f8f9
 def lowdata(run, model, dataset):
@@ -122,10 +140,11 @@ def lowdata(run, model, dataset):
     return [r | dict(condition=c, level=k) for c, k in less for r in found]
 
 def ablation(run, model, dataset):
-    "Clean error and mean corruption error (over the profile's corruptions) of a run with one setting changed."
+    "Clean error and mean corruption error (over the profile's corruptions; of the 15 if it has any of them) of a run with changed settings."
     key, value = run.override
     first, *_ = clean(run, model, dataset)
-    hard = [r for r in corruption_errors(run, model, dataset) if r["condition"] in config.CORRUPTIONS and r["metric"] == "error"] if run.settings.corruption.names else []
+    hard = [r for r in corruption_errors(run, model, dataset) if r["metric"] == "error"] if run.settings.corruption.names else []
+    hard = [r for r in hard if r["condition"] in config.CORRUPTIONS] or hard
     mean = [record(key, value, np.mean([r["value"] for r in hard]), hard[0]["n"], "corruption_error")] if hard else []
     return [record(key, value, first["value"], first["n"], first["metric"]), *mean]
 
@@ -136,8 +155,9 @@ def _attacked_images(s, dataset):
     return some, to_device(some.images), *(torch.from_numpy(v).long().to(config.device()) for v in (some.labels, chosen))
 
 def attacked(run, model, dataset):
-    "Error under FGSM, PGD and AutoAttack's attacks at every eps, with the row `suspect`."
+    "Error under FGSM, PGD and AutoAttack's attacks at every eps, with the row `suspect`; of a method outside the core, under FGSM alone."
     a, (some, x, y, where) = run.settings.attack, _attacked_images(run.settings, dataset)
+    if run.method not in run.settings.core: a = replace(a, pgd=[], autoattack=[])
     few = torch.from_numpy(data.first_per_class(some.labels, a.autoattack_images)) if a.autoattack_images else None
     records, zero = [record("clean", "", error(predict(model, some), some.labels), len(y))], _zero_gradients(model, x, y)
     for eps in a.eps:
@@ -168,8 +188,9 @@ def _attack_records(found, n, eps, zero, ascents):
     errors = {k: per_cent(w) for k, w in found.items()}
     weaker = {k: [j for j in ascents if j != k and all(a <= b for a, b in zip(ascents[j], ascents[k]))] for k in ascents}
     reasons = {k: attacks.suspect({j: errors[j] for j in ("fgsm", *weaker[k], k)}, n, zero) for k in ascents}
-    strongest = max(ascents, key=lambda k: per_cent(found[k][few]) if few is not None else 0)
-    if "autoattack" in found: reasons["autoattack"] = attacks.suspect({strongest: per_cent(found[strongest][few]), "autoattack": errors["autoattack"]}, len(few), 0.0)
+    if "autoattack" in found:
+        strongest = max(ascents, key=lambda k: per_cent(found[k][few]))
+        reasons["autoattack"] = attacks.suspect({strongest: per_cent(found[strongest][few]), "autoattack": errors["autoattack"]}, len(few), 0.0)
     for why in dict.fromkeys(sum(reasons.values(), [])): config.progress(f"  suspect at eps {eps:g}/255: {why}")
     count = lambda k: len(found[k])
     return [record(k, eps, v, count(k)) for k, v in errors.items()] + [record(k, eps, int(bool(r)), count(k), "suspect") for k, r in reasons.items()]
@@ -209,16 +230,23 @@ def transfer(runs:list[config.Run], # the attacked networks, of one seed
 
 # %% ../nbs/09_evaluate.ipynb #091a3770
 def explain(run, model, dataset, n=6):
-    "Arrays for the Grad-CAM and the group figure."
+    "Arrays for the pictures: Grad-CAM, groups, which corrupted pictures are classified wrongly, and where gwi and standard differ."
+    some, x, labels = _looked_at(dataset, n)
+    cam = grad_cam(model, run.settings.inhibition.layers[0], x, labels)
+    arrays = dict(images=some.images, labels=labels.cpu().numpy(), cam=cam.cpu().numpy(), predicted=predict(model, some))
+    if run.spec.mask == "reversed": arrays |= _groups(run, model, x[:1], labels[:1])
+    return arrays | (_answers(run, model, len(dataset.classes)) if run.settings.corruption.names else {})
+
+def _looked_at(dataset, n):
+    "The first test pictures of every class, as they are and on the device, with a label each."
+    some = dataset.test.select(data.first_per_class(dataset.test.labels, min(n, len(dataset.test))))
+    return some, to_device(some.images), torch.from_numpy(data.kinds(some.labels)).to(config.device())  # of several labels, one
+
+def grad_cam(model, layer:str, x:Tensor, labels:Tensor) -> Tensor: # [B,h,w] in [0,1]
+    "Grad-CAM (Selvaraju et al. 2017) of the labels at a layer, its maximum 1; all 0 where nothing speaks for the label."
     from captum.attr import LayerGradCam
-    chosen = data.first_per_class(dataset.test.labels, n)
-    some = dataset.test.select(chosen)
-    images, labels = some.images, torch.from_numpy(data.kinds(some.labels)).to(config.device())  # of several labels, one
-    x, layer = to_device(images), run.settings.inhibition.layers[0]
     cam = LayerGradCam(model, model.get_submodule(layer)).attribute(x, labels, relu_attributions=True)[:, 0].detach()
-    cam = cam / cam.amax((1, 2), keepdim=True).clamp(min=1e-12)
-    arrays = dict(images=images, labels=labels.cpu().numpy(), cam=cam.cpu().numpy(), predicted=predict(model, some))
-    return arrays | (_groups(run, model, x[:1], labels[:1]) if run.spec.mask == "reversed" else {})
+    return cam / cam.amax((1, 2), keepdim=True).clamp(min=1e-12)
 
 def _groups(run, model, x, labels):
     i = run.settings.inhibition
@@ -230,11 +258,62 @@ def _groups(run, model, x, labels):
                group_confidence=g.group_confidence(x, labels, seen)[0], group_maps=scaled)
     return {k: v.cpu().numpy() for k, v in out.items()}
 
+# %% ../nbs/09_evaluate.ipynb #974bd8f8
+def _answers(run, model, num_classes):
+    "Arrays of the corrupted test set."
+    wrong, labels = corrupted_answers(run, model)
+    arrays = dict(corruptions=np.array(list(wrong)), wrong=np.stack([w.sum(0) for w in wrong.values()]).astype(np.uint8), wrong_labels=labels)
+    other = config.make_run(run.settings, "standard", run.seed)
+    return arrays | (_differences(run, (load_model(other, num_classes), model)) if run.method == "gwi" and "standard" in run.settings.core else {})
+
+def _differences(run, both):
+    "Pictures that one of two networks has right: images, corruption, label, predictions [2], whether the first was right."
+    found = []
+    for name in run.settings.corruption.names:
+        part = corruption.severities(config.corrupted_dir(run.settings), name)[-1]
+        p = torch.stack([outputs(m, part, workers=run.settings.machine.workers).softmax(1) for m in both])  # [2,n,K]
+        sure, said = p.max(2)
+        right = said == torch.from_numpy(part.labels)
+        for first in (True, False):
+            only = (right[0] == first) & (right[1] != first)
+            if only.any(): found.append((name, int((sure[int(first)] * only).argmax()), first, part, said))
+    if not found: return {}
+    chosen = [part.select([k]) for _, k, _, part, _ in found]
+    return dict(differ_corruption=np.array([f[0] for f in found]), differ_first_right=np.array([f[2] for f in found]), differ_predicted=np.stack([said[:, k].numpy() for _, k, _, _, said in found]),
+                differ_images=np.concatenate([c.images for c in chosen]), differ_labels=np.concatenate([c.labels for c in chosen]))
+
+# %% ../nbs/09_evaluate.ipynb #78eeec80
+def features(run, model, dataset):
+    "Effective rank and group cosine at the inhibition layer, occlusion sensitivity and Grad-CAM area (our definitions)."
+    f, layer = run.settings.features, run.settings.inhibition.layers[0]
+    some, x, labels = _looked_at(dataset, f.n_images)
+    def each(at):
+        maps, cam = [], grad_cam(model, layer, x[at], labels[at]).flatten(1)
+        handle = model.get_submodule(layer).register_forward_hook(lambda m, a, out: maps.append(out.clone()))
+        with torch.no_grad():
+            try: right = ~_wrong(model, x[at], labels[at])
+            finally: handle.remove()
+            flips = torch.stack([_wrong(model, hidden, labels[at]) for hidden in _occluded(x[at], f.patch)]).any(0)
+        rich = diversity(maps[0], min(run.settings.inhibition.n_groups, maps[0].shape[1]), stream(run.seed, "features"))
+        columns = [right, right & flips, cam.amax(1) > 0, (cam >= 0.5).float().mean(1), *(v.expand(len(right)) for v in rich.values())]
+        return torch.stack([c.double() for c in columns], 1)
+    right, flipped, seen, area, rank, cosine = processes.over_batches(each, len(x), batch_size(x.shape[-1])).mean(0).tolist()
+    values = dict(effective_rank=rank, group_cosine=cosine, occlusion=100 * flipped / right if right else 0.0, cam_area=100 * area / seen if seen else 0.0)
+    return [record(name, "", v, len(x), "mean") for name, v in values.items()]
+
+def _occluded(x, patch):
+    "The pictures with a grey square over each place of a grid."
+    for top in range(0, x.shape[2], patch):
+        for left in range(0, x.shape[3], patch):
+            hidden = x.clone()
+            hidden[:, :, top:top + patch, left:left + patch] = 0.5
+            yield hidden
+
 # %% ../nbs/09_evaluate.ipynb #e0ca1109
-SECTIONS = {"clean": (), "corruption": ("corruption",), "attack": ("attack",), "transfer": ("attack",), "lowdata": (), "ablation": ("corruption",)}
-MODULES = ("config", "processes", "streams", "data", "streaming", "augment", "models", "inhibition", "train", "evaluate")
+SECTIONS = {"clean": (), "corruption": ("corruption",), "attack": ("attack",), "transfer": ("attack",), "features": ("features",), "lowdata": (), "ablation": ("corruption",)}
+MODULES = ("processes", "streams", "data", "streaming", "augment", "models", "inhibition", "train", "evaluate")
 RECORDS = {"clean": clean, "corruption": corruption_errors, "attack": attacked, "transfer": lambda run, model, dataset: transfer([run], dataset)[run.name],
-           "lowdata": lowdata, "ablation": ablation}
+           "features": features, "lowdata": lowdata, "ablation": ablation}
 PROTOCOLS = (*RECORDS, "explain")
 
 def evaluate(run:config.Run, # a trained run
@@ -256,8 +335,8 @@ def _write(run, protocol, records, begin):
 def _origin(run, protocol):
     "What decides the rows."
     sources = [config.make_run(run.settings, m, run.seed) for m in run.settings.attack.transfer] if protocol == "transfer" else []
-    return dict(parameters={k: asdict(getattr(run.settings, k)) for k in SECTIONS[protocol]},
-                modules=MODULES + {"attack": ("attack",), "transfer": ("attack",), "clean": (), "lowdata": ()}.get(protocol, ("sources", "corruption")),
+    return dict(parameters={k: asdict(getattr(run.settings, k)) for k in SECTIONS[protocol]} | (dict(core=run.method in run.settings.core) if protocol == "attack" else {}),
+                modules=MODULES + {"attack": ("attack",), "transfer": ("attack",), "clean": (), "features": (), "lowdata": ()}.get(protocol, ("sources", "corruption")),
                 extra=dict(weights=rows.digest(*(config.weights_path(r) for r in (run, *sources)))) |
                       (dict(corrupted=rows.digest(config.corrupted_dir(run.settings))) if "corruption" in SECTIONS[protocol] and run.settings.corruption.names else {}))
 

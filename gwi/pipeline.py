@@ -107,7 +107,7 @@ def _rewrite(copy):
 
 # %% ../nbs/11_pipeline.ipynb #40ad2e66
 NOTEBOOKS = {"fetch": "fetch", "corrupt": "corrupt", "train": "train", "tables": "tables", "figures": "figures",
-             **{p: "evaluate" for p in ("clean", "corruption", "attack", "transfer", "lowdata", "ablation", "explain", "evaluate")}}
+             **{p: "evaluate" for p in ("clean", "corruption", "attack", "transfer", "features", "lowdata", "ablation", "explain", "evaluate")}}
 EVALUATIONS = tuple(p for p, notebook in NOTEBOOKS.items() if notebook == "evaluate" and p != "evaluate")  # the stage `evaluate` has them all
 
 def stage_name(stage, group): return stage if group == "all" else f"{stage}@{group}"
@@ -151,7 +151,7 @@ def check_network(s):
     import torch
     from gwi import inhibition, models
     i, size = s.inhibition, s.data.size
-    wanted = {(i.layer, i.n_groups), *((layer, i.n_groups) for layer in s.ablation.changes.get("layer", [])), *((i.layer, n) for n in s.ablation.changes.get("n_groups", []))}
+    wanted = {(i.layer, i.n_groups), *((r.settings.inhibition.layer, r.settings.inhibition.n_groups) for r in config.select("all", s) if r.spec.mask)}
     try:
         net = models.create(s.model.name, 10, width=s.model.width, stem_stride=s.model.stem_stride, seed=0)
         for layer, n in wanted: inhibition.GroupWiseInhibition(net, layer.split("+"), n).loss(torch.rand(2, 3, size, size), torch.tensor([0, 1]))
@@ -163,7 +163,7 @@ def check_network(s):
 def expected_files(s) -> dict: # rows file -> stage that writes it
     "The rows files of a study as its settings stand."
     if s.stages.together: return {f: stage for stage in ("train", "evaluate") for f in row_files(s, stage, "all")}
-    groups = {"train": [*s.methods.plain, *s.methods.inhibited, "lowdata", "ablation"], "corruption": s.core, "attack": s.core}
+    groups = {"train": [*s.methods.plain, *s.methods.inhibited, *config.variants(s)], "corruption": s.evaluated, "attack": s.evaluated}
     return {f: stage_name(p, g) for p in ("train", *EVALUATIONS) for g in groups.get(p, ["all"]) for f in row_files(s, p, g)}
 
 def current_rows(s):

@@ -20,7 +20,7 @@ from . import config
 
 # %% ../nbs/01_rows.ipynb #853b811b
 COLUMNS = ("profile", "run", "dataset", "model", "method", "seed", "protocol", "condition", "level", "metric", "value", "n")
-PROTOCOLS = ("clean", "corruption", "attack", "transfer", "lowdata", "ablation", "training", "speed")
+PROTOCOLS = ("clean", "corruption", "attack", "transfer", "features", "lowdata", "ablation", "training", "speed")
 
 # %% ../nbs/01_rows.ipynb #b3af5ba9
 def csv_text(run:config.Run, # whose rows
@@ -52,10 +52,15 @@ def digest(*paths:Path # files or folders
 @lru_cache(None)
 def _content(path, size, time): return hashlib.sha256(path.read_bytes()).digest()  # once a process, while size and time stay
 
-def code_digest(*modules:str # names of modules of the package
+def code_digest(*modules:str, # names of modules of the package
+                folder:Path|None=None, # default: the package that runs
                ) -> str: # 16 hex digits
-    "The digest of the modules' source."
-    return digest(*(Path(config.__file__).parent / f"{m}.py" for m in modules))
+    "SHA-256 over the modules' source without lines that are only comments (they name cells of the notebooks) or empty."
+    h = hashlib.sha256()
+    for m in modules:
+        lines = ((folder or Path(config.__file__).parent) / f"{m}.py").read_text(encoding="utf-8").splitlines()
+        h.update(m.encode() + b"\0" + "\n".join(line for line in lines if not line.lstrip().startswith("#") and line.strip()).encode() + b"\0")
+    return h.hexdigest()[:16]
 
 def hardware() -> str: # "AMD EPYC, 2 cores"
     "The processor, and the GPU if one is used."
@@ -86,15 +91,16 @@ def write_rows(run:config.Run, # whose rows
                modules:tuple, # the modules whose source decides the rows
                parameters:dict, # the settings that decide the rows
                seconds:float, # of computation
+               cost:dict|None=None, # what else is another from time to time: seconds an epoch
                extra:dict|None=None, # more for the sidecar
               ) -> Path: # the CSV
     "Write the rows and their sidecar, both atomically."
     path = config.rows_path(run, protocol)
     text, side = csv_text(run, protocol, records), path.with_suffix(".json")
     says = dict(_origin(run, modules, parameters, extra),
-                torch=version("torch"), hardware=hardware(), threads=run.settings.train.threads, seconds=round(seconds, 1))
+                torch=version("torch"), hardware=hardware(), threads=run.settings.train.threads, seconds=round(seconds, 1), **{k: round(v, 2) for k, v in (cost or {}).items()})
     if side.exists() and path.exists() and path.read_text() == text:
-        try: says |= {k: v for k, v in json.loads(side.read_text()).items() if k in ("torch", "hardware", "threads", "seconds")}
+        try: says |= {k: v for k, v in json.loads(side.read_text()).items() if k in ("torch", "hardware", "threads", "seconds", *(cost or {}))}
         except ValueError: pass  # a broken sidecar is replaced
     config.atomic_write(path, text)
     config.atomic_write(side, json.dumps(says, indent=1, sort_keys=True) + "\n")

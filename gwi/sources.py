@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VOC_CLASSES', 'CATALOGUE', 'cifar10', 'cifar100', 'digits', 'fashion_mnist', 'svhn', 'tiny_imagenet', 'imagenet',
-           'cub200', 'voc2012', 'Corrupted', 'Source', 'fetch', 'fetch_corrupted', 'read_corrupted_files']
+           'cub200', 'voc2012', 'Corrupted', 'Source', 'held_out', 'fetch', 'fetch_corrupted', 'read_corrupted_files']
 
 # %% ../nbs/02_sources.ipynb #e9b93285
 import gzip
@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from .config import OFFICIAL_C, SOURCES, STREAMABLE, progress, root
-from .data import SPLITS, Dataset, brought, fewer, index, read, save, subset
+from .data import SPLITS, Dataset, brought, fewer, first_per_class, index, read, save, subset
 from .download import Remote, archive_members, existing, obtain, replacing, unpack
 from .streaming import Files, Images
 
@@ -353,7 +353,16 @@ def _own(path, source):
     return path
 
 # %% ../nbs/02_sources.ipynb #012c63ff
-def fetch(data, # settings: name, source, path, mirror, official, size, n_train, n_test, streamed
+def held_out(data, # settings: n_train, n_test
+             whole:Dataset, # the data set as it is published
+            ) -> list: # pictures to train on, pictures to choose settings on
+    "Both parts from the training pictures, so that what is chosen has seen no test picture: the first `n_train` as without this, and the `n_test` behind them."
+    both = fewer(whole.train, data.n_train + data.n_test, "data.n_train + data.n_test", len(whole.classes))
+    first = first_per_class(both.labels, data.n_train)
+    return [both.keep(first), both.keep(np.setdiff1d(np.arange(len(both)), first))]
+
+# %% ../nbs/02_sources.ipynb #ab81d891
+def fetch(data, # settings: name, source, path, mirror, official, size, n_train, n_test, held_out, streamed
           out, # folder to write
           *, downloads=None, # where downloads are kept; None = data/downloads in the project's root
          ) -> Dataset:
@@ -362,7 +371,7 @@ def fetch(data, # settings: name, source, path, mirror, official, size, n_train,
     progress(f"data: {data.name} from {data.path or data.mirror or data.source}")
     progress(f"data: terms: {source.licence}{'; cite ' + source.citation if source.citation else ''}")
     whole = source.read(_where(data, source, downloads), size=data.size, name=data.name, official=data.official)
-    parts = [fewer(getattr(whole, split), getattr(data, f"n_{split}"), f"data.n_{split}", len(whole.classes)) for split in SPLITS]
+    parts = held_out(data, whole) if data.held_out else [fewer(getattr(whole, split), getattr(data, f"n_{split}"), f"data.n_{split}", len(whole.classes)) for split in SPLITS]
     with replacing(Path(out)) as part: save(Dataset(whole.name, *brought(parts, data.streamed, part, data.name), whole.classes), part)
     dataset = read(out)
     progress(f"data: {len(dataset.train):,} training and {len(dataset.test):,} test images of {len(dataset.classes)} classes")

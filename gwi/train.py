@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['SUMS', 'PROBES', 'MODULES', 'batch_positions', 'learning_rate', 'cosine', 'pictures', 'layout', 'Batches', 'resident',
            'streamed', 'send', 'get', 'jensen_shannon', 'Objective', 'make_model', 'make_regulariser', 'make_optimiser',
-           'compile_parts', 'Trainer', 'update', 'ordinary_step', 'perturbed', 'regularised_step', 'count', 'watch',
-           'due', 'advance', 'batch', 'epoch_ends', 'check_finite', 'close_epoch', 'make_probe', 'probed', 'epoch_rows',
-           'total_rows', 'parameters_of', 'checkpoint_path', 'previous_path', 'identity', 'save', 'restore',
-           'OutOfTime', 'train', 'clear', 'train_here', 'is_trained', 'train_all', 'load_model', 'main']
+           'compile_parts', 'Trainer', 'Clock', 'update', 'ordinary_step', 'perturbed', 'regularised_step', 'count',
+           'watch', 'due', 'advance', 'batch', 'epoch_ends', 'check_finite', 'close_epoch', 'make_probe', 'probed',
+           'epoch_rows', 'total_rows', 'modules_of', 'parameters_of', 'checkpoint_path', 'previous_path', 'identity',
+           'save', 'restore', 'OutOfTime', 'train', 'clear', 'train_here', 'is_trained', 'train_all', 'load_model',
+           'main']
 
 # %% ../nbs/06_train.ipynb #711c4b12
 import argparse
@@ -171,7 +172,7 @@ def make_regulariser(run, model):
     if not spec.mask: return None
     mask = "uniform" if spec.mask == "reversed" and i.reverse == "uniform" else spec.mask
     return GroupWiseInhibition(model, i.layers, i.n_groups, weight=i.weight, orth_weight=i.orth_weight * spec.orth, snap=i.grouping != "plain", mask=mask,
-                               random_groups=i.grouping == "random", max_iter=50 if i.grouping == "plain" else 15)
+                               random_groups=i.grouping == "random", max_iter=50 if i.grouping == "plain" else 15, generator=stream(run.seed, "fixed mask"))
 
 def make_optimiser(t, parameters):
     if t.optimiser == "adam": return torch.optim.Adam(parameters, t.lr, weight_decay=t.weight_decay, fused=True)
@@ -202,11 +203,32 @@ class Trainer:
         self.step, self.log, self.saved = 0, [], None
         self.sums = torch.zeros(len(SUMS), dtype=torch.float64, device=config.device())
         self.bad = torch.full((1,), torch.inf, device=config.device())  # the first step whose loss is not finite
+        self.clock = Clock()
 
     def make_objective(self):
         objective = self.losses = Objective(self.model, make_regulariser(self.run, self.model), self.run)
         if self.t.compile: compile_parts(self.model, self.run.settings.inhibition.layers)
         return torch.nn.parallel.DistributedDataParallel(objective) if processes.world() > 1 else objective
+
+# %% ../nbs/06_train.ipynb #8a689e53
+class Clock:
+    "Seconds of what runs inside `with clock(kind)`, by kind."
+    def __init__(self): self.spent, self.waiting = dict(ordinary=0.0, regularised=0.0), []
+    @contextmanager
+    def __call__(self, kind):
+        mark = (lambda: _event()) if config.device() == "cuda" else time.perf_counter
+        begin = mark()
+        yield
+        self.waiting.append((kind, begin, mark()))
+    def read(self) -> dict: # seconds by kind, so far
+        for kind, begin, end in self.waiting: self.spent[kind] += begin.elapsed_time(end) / 1000 if config.device() == "cuda" else end - begin
+        self.waiting = []
+        return self.spent
+
+def _event():
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
 
 # %% ../nbs/06_train.ipynb #91afad24
 def update(self, loss):
@@ -278,11 +300,13 @@ def advance(self):
     self.model.train()
     torch.manual_seed(seed_for(self.run.seed, f"dropout/{self.step}" + f"/{processes.rank()}" * (processes.rank() > 0)))
     for group in self.optimiser.param_groups: group["lr"] = learning_rate(self.step, self.total, self.t)
-    x, y, indices = self.batch(self.step // (self.t.free_replays if self.run.spec.free else 1))
     again = due(self.run, self.step, self.total)
     self.losses.share = again and self.run.settings.inhibition.first_inference == "shared"
-    x, right = self.ordinary_step(x, y, indices)
-    if again: self.regularised_step(x, y, right, indices)
+    with self.clock("ordinary"):
+        x, y, indices = self.batch(self.step // (self.t.free_replays if self.run.spec.free else 1))
+        x, right = self.ordinary_step(x, y, indices)
+    if again:
+        with self.clock("regularised"): self.regularised_step(x, y, right, indices)
     self.step += 1
 
 def batch(self, number):
@@ -309,6 +333,7 @@ def close_epoch(self):
     "Move the sums into the log, with the diversity of the features."
     self.check_finite()
     self.log.append(dict(zip(SUMS, processes.total(self.sums).tolist())) | self.probed())
+    self.clock.read()
     self.sums.zero_()
 
 PROBES = 32  # training images whose features are looked at after every epoch
@@ -351,13 +376,17 @@ def total_rows(trainer):
     return [dict(condition="run", level=0, metric=m, value=v, n=n) for m, v in values.items()]
 
 # %% ../nbs/06_train.ipynb #5f69ec7b
-MODULES = ("config", "processes", "streams", "data", "streaming", "augment", "models", "attack", "inhibition", "train")
+MODULES = ("processes", "streams", "data", "streaming", "augment", "models", "inhibition", "train")
+
+def modules_of(run):
+    "The modules whose code decides a training; of `config` what it says of the method and the settings counts."
+    return MODULES + ("attack",) * (run.spec.adversarial == "pgd")
 
 def parameters_of(run):
     "The settings that decide a training."
     s = run.settings
     i = asdict(s.inhibition) if run.spec.mask else dict(layer=s.inhibition.layer, n_groups=s.inhibition.n_groups)
-    return dict(augment=asdict(s.augment), model=asdict(s.model), train=asdict(s.train), share=run.share, per_class=run.per_class, seed=run.seed, method=run.method, inhibition=i)
+    return dict(augment=asdict(s.augment), model=asdict(s.model), train=asdict(s.train), share=run.share, per_class=run.per_class, seed=run.seed, method=run.method, spec=asdict(run.spec), inhibition=i)
 
 def checkpoint_path(run): return config.cache() / run.settings.profile / f"{run.name}.safetensors"
 
@@ -365,7 +394,7 @@ def previous_path(run): return checkpoint_path(run).with_suffix(".previous.safet
 
 def identity(run):
     "A digest of code, data and settings: what a checkpoint must share with the run that goes on from it."
-    parts = [rows.code_digest(*MODULES), rows.digest(config.data_dir(run.settings)), parameters_of(run)]
+    parts = [rows.code_digest(*modules_of(run)), rows.digest(config.data_dir(run.settings)), parameters_of(run)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 def _where(): return f"torch {torch.__version__} on {rows.hardware()}, {processes.world()} processes"
@@ -467,7 +496,7 @@ def train(run:config.Run, # which
             if verdict: trainer.save()
             if verdict > 1 and trainer.step < trainer.total: return trainer
             if verdict: saved = now()
-    _finish(trainer, now() - begin)
+    _finish(trainer, now() - begin, trainer.total - first)
     return trainer
 
 # %% ../nbs/06_train.ipynb #e4977997
@@ -479,7 +508,13 @@ def _report(trainer, first, begin):
                     f"{rate*t.batch:.0f} images/s, {(trainer.total-trainer.step)/rate:.0f} s left"
                     + (f", waited for pictures {stream.waited:.1f} s" if stream else "") + (f", {e['unconverged']/e['steps']:.2%} of groupings unfinished" if e["unconverged"] else ""))
 
-def _finish(trainer, seconds):
+def _cost(trainer, steps):
+    "Seconds an epoch and the per cent of them that regularised steps took, over the steps of this process; nothing if it found the run finished."
+    spent = trainer.clock.read()
+    total = sum(spent.values())
+    return dict(epoch_seconds=total / steps * trainer.total / trainer.t.epochs, regularised_percent=100 * spent["regularised"] / total) if steps else {}
+
+def _finish(trainer, seconds, steps):
     "Weights and rows of a finished run; its checkpoint stays until `clear`."
     run = trainer.run
     if run.spec.mask and not sum(e["steps"] for e in trainer.log):
@@ -487,8 +522,8 @@ def _finish(trainer, seconds):
     trainer.save()
     if processes.rank(): return
     path = models.save_weights(trainer.model, config.weights_path(run))
-    rows.write_rows(run, "training", epoch_rows(trainer.log) + total_rows(trainer), modules=MODULES, parameters=parameters_of(run),
-                    seconds=seconds, extra=dict(weights=rows.digest(path), processes=processes.world()))
+    rows.write_rows(run, "training", epoch_rows(trainer.log) + total_rows(trainer), modules=modules_of(run), parameters=parameters_of(run),
+                    seconds=seconds, cost=_cost(trainer, steps), extra=dict(weights=rows.digest(path), processes=processes.world()))
 
 def clear(runs:list[config.Run]):
     "Delete the checkpoints of finished runs, so that asking for them again trains them again."
@@ -508,7 +543,7 @@ def train_here(runs:list[config.Run], dataset=None, minutes:float|None=None):
 def is_trained(run:config.Run) -> bool:
     "Whether the run's weights and rows were made here by this code, from these data and settings."
     path = config.weights_path(run)
-    current = path.exists() and rows.are_current(run, "training", modules=MODULES, parameters=parameters_of(run), extra=dict(weights=rows.digest(path)))
+    current = path.exists() and rows.are_current(run, "training", modules=modules_of(run), parameters=parameters_of(run), extra=dict(weights=rows.digest(path)))
     if current: config.rows_path(run, "training").touch()
     return current
 
