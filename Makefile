@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install repro stages estimate verify-fidelity support bench test test-resume notebooks readme lock clean
+.PHONY: help install repro report stages estimate verify-fidelity support bench test test-resume notebooks readme lock clean
 .DELETE_ON_ERROR:
 
 PROFILE ?=
@@ -30,6 +30,9 @@ install: .venv/installed  ## make .venv with the hash-locked dependencies and th
 
 repro: install  ## run the pipeline of params.yaml, or of PROFILE, and compare its rows with the committed ones
 	@$(RUN) python -m gwi.pipeline repro $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PART),--part "$(PART)") $(if $(JOBS),--jobs $(JOBS)) $(if $(MINUTES),--minutes $(MINUTES))
+
+report: install  ## tables, figures and claims from the rows that are there, also of an unfinished profile
+	@$(RUN) python -m gwi.pipeline report $(if $(PROFILE),--profile "$(PROFILE)")
 
 estimate: install  ## how long the profile will take here, stage by stage (measures a few steps of each kind)
 	@$(RUN) python -m gwi.bench estimate $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PART),--part "$(PART)") $(if $(JOBS),--jobs $(JOBS))

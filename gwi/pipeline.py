@@ -6,7 +6,8 @@
 __all__ = ['NOTEBOOKS', 'EVALUATIONS', 'OUT_OF_TIME', 'LEVELS', 'StageError', 'parameter_names', 'clean_copy', 'Follow',
            'run_notebook', 'stage_name', 'list_path', 'row_files', 'sha256', 'run_stage', 'check_network',
            'expected_files', 'current_rows', 'check_distinct', 'drop_changed', 'activate', 'dvc', 'stage_names',
-           'reproduce', 'default_jobs', 'reproduce_all', 'dry_run', 'print_stages', 'committed_rows', 'compare', 'main']
+           'reproduce', 'default_jobs', 'reproduce_all', 'dry_run', 'report_present', 'print_stages', 'committed_rows',
+           'compare', 'main']
 
 # %% ../nbs/11_pipeline.ipynb #e8161c58
 import argparse
@@ -138,7 +139,7 @@ def run_stage(stage:str, # a key of NOTEBOOKS
     if stage == "train": config.weights_dir(s, group).mkdir(parents=True, exist_ok=True)  # also for a group without runs
     if stage in ("fetch", "train"): check_network(s)
     parameters = {"group": group} | ({"protocol": stage} if NOTEBOOKS[stage] == "evaluate" else {})
-    name, part = stage_name(stage, group), "" if stage in LEVELS[-1] else s.part  # tables and figures are of all parts
+    name, part = stage_name(stage, group.replace("present", "all")), "" if stage in LEVELS[-1] else s.part  # tables and figures are of all parts
     run_notebook(source, config.results_dir(s) / "notebooks" / part / f"{name}.ipynb", parameters, config.cache() / "logs" / s.profile / part / f"{name}.log")
     if stale := [f.name for f in files if not f.exists() or f.stat().st_mtime < begin - 2]: raise StageError(f"{name}: {len(stale)} rows files were not written, first {stale[0]}")
     if NOTEBOOKS[stage] in ("train", "evaluate"):
@@ -166,16 +167,17 @@ def expected_files(s) -> dict: # rows file -> stage that writes it
     groups = {"train": [*s.methods.plain, *s.methods.inhibited, *config.variants(s)], "corruption": s.evaluated, "attack": s.evaluated}
     return {f: stage_name(p, g) for p in ("train", *EVALUATIONS) for g in groups.get(p, ["all"]) for f in row_files(s, p, g)}
 
-def current_rows(s):
-    "The rows of the runs that the profile names, and of no other run whose files still lie there. StageError if one is missing; of several parts, an unfinished one is left out."
+def current_rows(s, present=False):
+    "The rows of the runs that the profile names, and of no other run whose files still lie there. StageError if one is missing, or (`present`) what there is; of several parts, an unfinished one is left out."
     from gwi import report
     wanted, suite = set(), config.suite(s)
     for part in suite:
         expected = expected_files(part)
         missing = [(f, stage) for f, stage in expected.items() if not f.exists()]
+        if missing: config.progress(f"{part.part}: {len(missing)} of {len(expected)} rows files are not there yet")
+        if present: expected, missing = {f: stage for f, stage in expected.items() if f.exists()}, []
         if missing and len(suite) == 1: raise StageError(f"{missing[0][0].parent.name}/{missing[0][0].name} is missing: run the stage {missing[0][1]} again")
-        if missing: config.progress(f"{part.part}: {len(missing)} of {len(expected)} rows files are not there yet; the part is left out")
-        else: wanted |= {(f.parent.name, f.stem) for f in expected if f.suffix == ".csv"}
+        if not missing: wanted |= {(f.parent.name, f.stem) for f in expected if f.suffix == ".csv"}
     if not wanted: raise StageError(f"no part of {s.profile} is finished; nothing to report")
     rows = report.read_rows(config.results_dir(s) / "rows")
     return rows[[key in wanted for key in zip(rows.run, rows.protocol)]].reset_index(drop=True)
@@ -330,6 +332,15 @@ def dry_run(profile) -> dict: # part -> names of its stages
     finally: atomic_write(target, before)
     return found
 
+def report_present(profile=None):
+    "Tables and figures from the rows that are there, also while the profile still runs; params.yaml is as before when it is over."
+    target = config.root() / "params.yaml"
+    before = target.read_bytes()
+    try:
+        if profile: activate(profile, config.parts(profile)[0])
+        for stage in LEVELS[-1]: run_stage(stage, "present")
+    finally: atomic_write(target, before)
+
 def print_stages(profile):
     "The stages of every part, those that all parts share once."
     found = dry_run(profile)
@@ -362,10 +373,10 @@ def compare():
 # %% ../nbs/11_pipeline.ipynb #dd71ee33
 def main(argv=None):
     "Command line of the pipeline."
-    parser = argparse.ArgumentParser(prog="python -m gwi.pipeline", description="Run a stage, or: repro, compare, stages.")
-    parser.add_argument("stage", choices=[*NOTEBOOKS, "repro", "compare", "stages"])
+    parser = argparse.ArgumentParser(prog="python -m gwi.pipeline", description="Run a stage, or: repro, compare, stages, report (tables and figures of what is there).")
+    parser.add_argument("stage", choices=[*NOTEBOOKS, "repro", "compare", "stages", "report"])
     parser.add_argument("group", nargs="?", default="all")
-    parser.add_argument("--profile", help="repro, stages: this profile instead of params.yaml")
+    parser.add_argument("--profile", help="repro, stages, report: this profile instead of params.yaml")
     parser.add_argument("--part", default="", help="repro: only this part of the profile")
     parser.add_argument("--force", action="store_true", help="repro: run every stage")
     parser.add_argument("--jobs", type=int, help="repro: stages at a time (default: one a core; one on a GPU)")
@@ -374,6 +385,7 @@ def main(argv=None):
     os.environ.pop("SLURM_PROCID", None)  # a batch script's own shell is no task of srun: whoever starts tasks gets it anew
     try:
         if args.stage == "compare": return compare()
+        if args.stage == "report": return report_present(args.profile)
         if args.stage == "stages": return print_stages(args.profile or config.load().profile)
         if args.stage != "repro": return run_stage(args.stage, args.group)
         if args.minutes is not None: os.environ["GWI_UNTIL"] = str(time.time() + 60 * args.minutes)

@@ -27,7 +27,7 @@ from .rows import PROTOCOLS as _PROTOCOLS
 
 # %% ../nbs/10_report.ipynb #bd2a0a93
 COLUMNS = list(_COLUMNS)
-PROTOCOLS = tuple(dict.fromkeys((*_PROTOCOLS, "transfer")))
+PROTOCOLS = tuple(_PROTOCOLS)
 STUDY = ["profile", "dataset", "model"]                                # one table covers one of these
 KEYS = ["method", "protocol", "condition", "level", "metric"]          # one cell of a table is one of these
 LABELS = {"cifar10": "CIFAR-10", "cifar10-jpeg75": "CIFAR-10 (JPEG quality-75 copy)", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "tiny-imagenet": "Tiny-ImageNet",
@@ -42,10 +42,12 @@ HIGHER = ("map", "ap", "accuracy")                                     # the hig
 PERCENT = r"error$|^(?:ece|rms|ce|map|ap|accuracy|selected_share)$"    # metrics in per cent
 
 # %% ../nbs/10_report.ipynb #08694657
-STEPS = {"": "-", "extra-step": ":", "extra-step+orth": (0, (1, 2.5)), "random-mask": "-.", "gwi": "--", "gwi+each": (0, (5, 1, 1, 1, 1, 1))}  # regularised step -> dash
+STEPS = {"": "-", "extra-step": ":", "extra-step+orth": (0, (1, 2.5)), "fixed-mask": (0, (3, 3)), "dropout-mask": (0, (2, 1)), "cutout-mask": (0, (4, 2)), "random-mask": "-.", "gwi": "--", "gwi+each": (0, (5, 1, 1, 1, 1, 1)),
+         "extra-step-tuned": (0, (1, 4)), "random-mask-tuned": (0, (6, 2, 1, 2)), "gwi-tuned": (0, (8, 2))}  # regularised step -> dash
 LOOKS = {"standard": ("#000000", "o"), "cutout": ("#777777", "X"), "erasing": ("#8B5A2B", "P"), "mixup": ("#009E73", "*"), "cutmix": ("#66A61E", "p"),
          "autoaugment": ("#B8A000", "h"), "augmix": ("#E69F00", "s"), "augmix+jsd": ("#D55E00", "^"), "sge": ("#999999", ">"), "extra-step": ("#56B4E9", "v"),
-         "extra-step+orth": ("#2A7FB0", "<"), "random-mask": ("#CC79A7", "8"), "gwi": ("#0072B2", "D"), "gwi+each": ("#003F6B", "H"),
+         "extra-step+orth": ("#2A7FB0", "<"), "fixed-mask": ("#B58900", "1"), "dropout-mask": ("#8C6BB1", "2"), "cutout-mask": ("#C0504D", "3"), "random-mask": ("#CC79A7", "8"),
+         "extra-step-tuned": ("#3A9AD9", "4"), "random-mask-tuned": ("#A04080", "x"), "gwi-tuned": ("#002F6B", "+"), "gwi": ("#0072B2", "D"), "gwi+each": ("#003F6B", "H"),
          "free": ("#7570B3", "d"), "pgd-at": ("#A6192E", (4, 1, 0))}         # what a step is combined with, or a step alone -> colour, marker
 ADVERSARIAL = ("free", "pgd-at")                                       # after all the others
 
@@ -69,7 +71,7 @@ def style(method:str, # as in the rows
          ) -> dict: # arguments of matplotlib's `plot`
     "Colour, marker and dash of a method: open markers where a regularised step is combined with something. Grey if it is not known."
     step, base = _parts(method)
-    color, marker = LOOKS.get(base or step, ("#999999", "1"))
+    color, marker = LOOKS.get(base or step, ("#999999", "|"))
     return dict(color=color, marker=marker, linestyle="-" if method == "gwi" else STEPS[step] if base in LOOKS or step else "--", markerfacecolor="white" if step and base else color)
 
 def method_order(methods, # names, in any order and number
@@ -163,7 +165,7 @@ def corruption_means(rows:pd.DataFrame, # rows of protocol corruption, metric er
 def _of_table(part, view):
     "The rows of one table of a protocol: without single classes, counts of images and suspicions; the normalised ones; one radius."
     protocol, metrics = part.protocol.iloc[0], set(part.metric)
-    if protocol == "clean": return part[part.metric != "ap"]
+    if protocol == "clean": return part[part.metric == view] if view else part[~part.metric.isin(["ap", "class_error"])]
     if protocol == "corruption": return part[part.metric == (view or "error")]
     if protocol == "lowdata": return part[part.metric == ("map" if "map" in metrics else "error")]
     if protocol == "transfer": return part[(part.level == (view.removeprefix("eps") or _radii(part)[-1])) & (part.metric == "error")]
@@ -289,7 +291,8 @@ def numbered(dataset:str, # as in the rows
              protocol:str, # or the name of a table
             ) -> str: # "T3a", or "" if the paper has no such table
     "The number of a table."
-    base, protocol = base_dataset(dataset), protocol.partition("-")[0]
+    base, (protocol, _, view) = base_dataset(dataset), protocol.partition("-")
+    if view == "class_error": return ""
     return next((number for number, (_, places) in NUMBERS.items() if any(fnmatchcase(base, d) and protocol == p for d, p in places)), "")
 
 # %% ../nbs/10_report.ipynb #4270631c
@@ -297,7 +300,9 @@ TITLES = {"clean": "Error on the clean test set", "corruption": "Error under com
           "corruption-ce": "Corruption error (CE), AlexNet-normalised (ImageNet-C): the errors of the five severities in per cent of AlexNet's; mCE is the mean over the 15",
           "attack": "Error under L∞ attacks of radius ε (in 1/255)", "lowdata": "Error after training on a share of every class",
           "transfer": "Error of a network (row) on L∞ adversarial images made on another one (column); on the diagonal they were made on itself",
-          "ablation": "Ablation, one setting changed at a time; corruption error is the plain mean over the corruptions", "training": "Training, last epoch"}
+          "ablation": "Ablation, one setting changed at a time; corruption error is the plain mean over the corruptions", "training": "Training, last epoch",
+          "clean-class_error": "Error of every class on the clean test set", "corruption-class_error": "Error of every class under common corruptions, mean over the 15 corruptions and their severities",
+          "features": "How rich the features are: effective rank and group cosine (mean cosine between the groups' means) at the inhibited layer; occlusion: share of the right answers, in per cent, that hiding some one patch turns wrong; CAM area: share of the Grad-CAM map, in per cent, above half its maximum"}
 LONG = {"error": "error", "ece": "expected calibration error (ECE)", "rms": "RMS calibration error", "map": "mean average precision (mAP)"}
 NOTES = {"cifar10-jpeg75": " The pictures are the JPEG quality-75 copy of CIFAR-10: not comparable with published CIFAR-10 figures.",
          "-standin": " Stand-in pictures in the official layout: these numbers test the path, they say nothing about the data set."}
@@ -447,6 +452,8 @@ def table_names(rows:pd.DataFrame, # of one profile, data set and network
                ) -> list[str]: # protocols, or parts of them
     "The tables that these rows make."
     names = [p for p in PROTOCOLS if p in set(rows.protocol) and p != "speed"]
+    for protocol in ("clean", "corruption"):
+        if ((rows.protocol == protocol) & (rows.metric == "class_error")).any(): names.insert(names.index(protocol) + 1, f"{protocol}-class_error")
     if ((rows.protocol == "corruption") & (rows.metric == "ce")).any(): names.insert(names.index("corruption") + 1, "corruption-ce")
     return names + [f"transfer-eps{r}" for r in _radii(rows[rows.protocol == "transfer"])[:-1]]
 
