@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install repro report stages estimate verify-fidelity support bench test test-resume notebooks readme lock clean
+.PHONY: help install repro report stages estimate verify weights verify-fidelity support bench test test-resume notebooks readme lock clean
 .DELETE_ON_ERROR:
 
 PROFILE ?=
@@ -39,6 +39,12 @@ estimate: install  ## how long the profile will take here, stage by stage (measu
 
 stages: install  ## list every stage of the profile, part by part, without running any
 	@$(RUN) python -m gwi.pipeline stages $(if $(PROFILE),--profile "$(PROFILE)")
+
+verify: install  ## check sidecars and tables, and compute a sample of the committed rows anew on this machine
+	@$(RUN) python -m gwi.verify
+
+weights: install  ## publish the weights of the core methods' first seed, with a card, in results/PROFILE/weights
+	@$(RUN) python -m gwi.verify --publish "$(or $(PROFILE),cifar10-cpu)"
 
 verify-fidelity: install  ## our corruptions, attacks, AugMix, evaluation and step against published constants, models and other libraries; WEIGHTS=file: the authors' ResNeXt-29
 	@$(RUN) python -m gwi.fidelity $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(DATA),--data "$(DATA)") $(if $(DATA_C),--data-c "$(DATA_C)")

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CLAIMS', 'VARIANT', 'SIGNS', 'HEAD', 'COLORS', 'measured', 'differences', 'paired', 'interval', 'holm', 'verdict',
-           'assess', 'bootstrap', 'picture_errors', 'words', 'arm_words', 'table_text', 'caption', 'figure_claims',
-           'write_claims', 'write_figure']
+           'assess', 'bootstrap', 'picture_errors', 'words', 'arm_words', 'table_text', 'short_table', 'caption',
+           'figure_claims', 'write_claims', 'write_figures']
 
 # %% ../nbs/11_claims.ipynb #b0e1f3ce
 from pathlib import Path
@@ -171,6 +171,15 @@ def table_text(found:pd.DataFrame, # from `assess`
     lines = [[f"({r.claim}) {CLAIMS.get(r.claim, '')}" if adjusted else f"({r.claim})", *_cells(r, adjusted)] for r in part.itertuples()]
     return pipe([h for h in HEAD if adjusted or "Holm" not in h], lines)
 
+def short_table(found:pd.DataFrame, # from `assess`
+               ) -> str: # Markdown
+    "The primary claims for a front page."
+    lines = []
+    for r in found[found.family == "primary"].itertuples():
+        arm, n, reference, effect, _, verdict = _cells(r, True)
+        lines.append([f"({r.claim}) {CLAIMS.get(r.claim, '')}", arm, effect, n, verdict])
+    return pipe(["claim of the abstract", "test", "effect [95 %]", "seeds", "verdict"], lines)
+
 def caption(rows, found, claims) -> str:
     "What the tables show and by which rule."
     first, epochs = rows.iloc[0], pd.to_numeric(rows.level[(rows.protocol == "training") & (rows.condition == "epoch")]).max()
@@ -232,30 +241,38 @@ def _latex(found, text):
     head = " & ".join(map(escape, HEAD)) + r" \\"
     return "\n".join([r"\begin{table}", r"\centering\small", rf"\caption{{{escape(text)}}}", r"\begin{tabular}{lp{5cm}rrlll}", r"\toprule", head, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
 
+def _studies(rows, suite): # yields suffix of the files, settings, rows; no rows: None
+    "The parts of a profile that state claims, with the rows of each."
+    rows = validate(rows)
+    for s in suite:
+        if s.claims.primary: yield f"-{s.part}" * (len(suite) > 1), s, rows[(rows.dataset == s.data.name) & (rows.model == s.model.name)].reset_index(drop=True)
+
 def write_claims(rows:pd.DataFrame, # from `read_rows`
-                 claims:config.Claims,
+                 suite:list[config.Settings], # of the profile, from `config.suite`
                  out, # folder of the tables
                  root="results", # results folder, for explain.npz
-                ) -> str: # "written" or why not
-    "claims.md, claims.csv and claims.tex of the profile's study."
-    if not claims.primary: return "skipped: the profile states no claims"
-    (_, part), *others = studies(validate(rows))
-    if others: return "skipped: claims are of one data set and network"
-    found = assess(part, claims)
-    text, titles = caption(part, found, claims), {"tuned": "The tuned variant", "secondary": "Secondary comparisons, not adjusted"}
-    parts = [text, "\n\n" + table_text(found), *(f"\n## {title}\n\n{table_text(found, f)}" for f, title in titles.items() if (found.family == f).any()), _within(found, part, root)]
-    Path(out).mkdir(parents=True, exist_ok=True)
-    for kind, content in (("md", "".join(parts)), ("csv", found.drop(columns="differences").assign(caption=text).to_csv(index=False, float_format="%.6g", lineterminator="\n")), ("tex", _latex(found, text))):
-        (Path(out) / f"claims.{kind}").write_text(content, encoding="utf-8")
-    return "written"
+                ) -> dict: # name -> "written" or why not
+    "claims.md, claims.csv and claims.tex of every part of a profile that states claims."
+    notes, titles = {}, {"tuned": "The tuned variant", "secondary": "Secondary comparisons, not adjusted"}
+    for suffix, s, part in _studies(rows, suite):
+        if part.empty: notes["claims" + suffix] = "skipped: no rows"; continue
+        found = assess(part, s.claims)
+        text = caption(part, found, s.claims)
+        parts = [text, "\n\n" + table_text(found), *(f"\n## {title}\n\n{table_text(found, f)}" for f, title in titles.items() if (found.family == f).any()), _within(found, part, root)]
+        Path(out).mkdir(parents=True, exist_ok=True)
+        for kind, content in (("md", "".join(parts)), ("csv", found.drop(columns="differences").assign(caption=text).to_csv(index=False, float_format="%.6g", lineterminator="\n")), ("tex", _latex(found, text))):
+            (Path(out) / f"claims{suffix}.{kind}").write_text(content, encoding="utf-8")
+        notes["claims" + suffix] = "written"
+    return notes or {"claims": "skipped: the profile states none"}
 
-def write_figure(rows, claims:config.Claims, out) -> str: # "written" or why not
-    "claims.svg and claims.png."
-    if not claims.primary: return "skipped: the profile states no claims"
-    (_, part), *others = studies(validate(rows))
-    if others: return "skipped: claims are of one data set and network"
-    found = assess(part, claims)
-    if not found.n[found.family == "primary"].any(): return "skipped: none of the primary comparisons was computed"
-    save(figure_claims(found, part, claims.relevant), Path(out) / "claims")
-    with open(Path(out) / "captions.md", "a", encoding="utf-8") as f: f.write(f"\n![claims](claims.svg)\n\n{caption(part, found, claims)} Points: seeds; thick line: 95 % interval; thin: adjusted; grey: differences too small to matter.\n")
-    return "written"
+def write_figures(rows, suite:list[config.Settings], out) -> dict: # name -> "written" or why not
+    "claims.svg and claims.png of every part of a profile that states claims."
+    notes = {}
+    for suffix, s, part in _studies(rows, suite):
+        found = assess(part, s.claims) if len(part) else pd.DataFrame(dict(family=["primary"], n=[0]))
+        if not found.n[found.family == "primary"].any(): notes["claims" + suffix] = "skipped: none of the primary comparisons was computed"; continue
+        save(figure_claims(found, part, s.claims.relevant), Path(out) / f"claims{suffix}")
+        with open(Path(out) / "captions.md", "a", encoding="utf-8") as f:
+            f.write(f"\n![claims{suffix}](claims{suffix}.svg)\n\n{caption(part, found, s.claims)} Points: seeds; thick line: 95 % interval; thin: adjusted; grey: differences too small to matter.\n")
+        notes["claims" + suffix] = "written"
+    return notes or {"claims": "skipped: the profile states none"}

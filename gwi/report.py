@@ -204,7 +204,7 @@ def _ablation(part, rows):
     extra = [clean]
     if len(corrupted) and (part.metric == "corruption_error").any():
         means = corruption_means(corrupted)
-        extra.append(means[means.condition == "mCE"].assign(metric="corruption_error"))
+        extra.append(means[means.condition == ("mCE" if (means.condition == "mCE").any() else "held-out mean")].assign(metric="corruption_error"))
     return pd.concat([*(e.assign(protocol="ablation", condition="unchanged", level="") for e in extra), part])
 
 def _training(part, rows):
