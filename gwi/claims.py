@@ -180,11 +180,11 @@ def short_table(found:pd.DataFrame, # from `assess`
         lines.append([f"({r.claim}) {CLAIMS.get(r.claim, '')}", arm, effect, n, verdict])
     return pipe(["claim of the abstract", "test", "effect [95 %]", "seeds", "verdict"], lines)
 
-def caption(rows, found, claims) -> str:
+def caption(rows, found, claims, planned:int=0) -> str:
     "What the tables show and by which rule."
     first, epochs = rows.iloc[0], pd.to_numeric(rows.level[(rows.protocol == "training") & (rows.condition == "epoch")]).max()
     seeds = found.n[found.family == "primary"]
-    pairs = " to ".join(str(k) for k in dict.fromkeys((seeds.min(), seeds.max())))
+    pairs = " to ".join(str(k) for k in dict.fromkeys((seeds.min(), seeds.max()))) + (f" of {planned} planned" if seeds.min() < planned else "")
     return (f"Claims as tests. Profile {first.profile}, data set {label(first.dataset)}, network {first.model}; last epoch{'' if pd.isna(epochs) else f' ({epochs:g})'}; {pairs} pairs of seeds."
             f" Effect: mean paired difference over seeds, in percentage points for errors, with a 95 % t interval; adjusted: interval and p by Holm over the {len(seeds)} primary comparisons, stated in params.yaml before the runs."
             f" Supported: the adjusted interval excludes 0 on the claimed side (not above: stays below {claims.margin:g} points). Not supported: it lies on the other side, or leaves no room for {claims.relevant:g} point."
@@ -257,7 +257,7 @@ def write_claims(rows:pd.DataFrame, # from `read_rows`
     for suffix, s, part in _studies(rows, suite):
         if part.empty: notes["claims" + suffix] = "skipped: no rows"; continue
         found = assess(part, s.claims)
-        text = caption(part, found, s.claims)
+        text = caption(part, found, s.claims, len(s.seeds))
         parts = [text, "\n\n" + table_text(found), *(f"\n## {title}\n\n{table_text(found, f)}" for f, title in titles.items() if (found.family == f).any()), _within(found, part, root)]
         Path(out).mkdir(parents=True, exist_ok=True)
         for kind, content in (("md", "".join(parts)), ("csv", found.drop(columns="differences").assign(caption=text).to_csv(index=False, float_format="%.6g", lineterminator="\n")), ("tex", _latex(found, text))):
@@ -273,6 +273,6 @@ def write_figures(rows, suite:list[config.Settings], out) -> dict: # name -> "wr
         if not found.n[found.family == "primary"].any(): notes["claims" + suffix] = "skipped: none of the primary comparisons was computed"; continue
         save(figure_claims(found, part, s.claims.relevant), Path(out) / f"claims{suffix}")
         with open(Path(out) / "captions.md", "a", encoding="utf-8") as f:
-            f.write(f"\n![claims{suffix}](claims{suffix}.svg)\n\n{caption(part, found, s.claims)} Points: seeds; thick line: 95 % interval; thin: adjusted; grey: differences too small to matter.\n")
+            f.write(f"\n![claims{suffix}](claims{suffix}.svg)\n\n{caption(part, found, s.claims, len(s.seeds))} Points: seeds; thick line: 95 % interval; thin: adjusted; grey: differences too small to matter.\n")
         notes["claims" + suffix] = "written"
     return notes or {"claims": "skipped: the profile states none"}
