@@ -497,7 +497,7 @@ def training_work(run, n_train) -> dict: # kind -> images
 def attack_work(s, n_test, core=True) -> dict: # kind -> images
     "The same for the attacks on one run; AutoAttack as if every image withstood. Outside the core, FGSM alone."
     a = s.attack if core else replace(s.attack, pgd=[], autoattack=[])
-    n, few = s.attack, min(a.n_images, n_test), a.autoattack_images
+    n, few = min(a.n_images, n_test), a.autoattack_images
     gradients = n * (2 + sum((1 + starts) * steps for steps, starts in a.ascents.values())) + few * sum(GRADIENTS.get(name, 0) for name in a.autoattack)
     return {"gradient": len(a.eps) * gradients, "forward": len(a.eps) * (n * (4 + 2 * len(a.pgd)) + few * 5000 * ("square" in a.autoattack))}
 

@@ -16,7 +16,7 @@ import pandas as pd
 from .claims import arm_words, interval, measured
 from .config import CORRUPTIONS, HELD_OUT
 from .figures import LOOK, new_figure, save
-from .report import caption, corruption_means, in_order, label, main_runs, method_order, note, pipe, read_explain, studies, style, validate
+from .report import ADVERSARIAL, caption, corruption_means, in_order, label, main_runs, method_order, note, pipe, read_explain, studies, style, validate
 
 # %% ../nbs/11_effects.ipynb #0197e0ab
 KINDS = {"corruption": "of every corruption, mean over its severities", "class": "of every class under the 15 corruptions", "clean class": "of every class, clean"}
@@ -99,11 +99,16 @@ def figure_every(rows:pd.DataFrame, # of one profile, data set and network
     arms = list(dict.fromkeys(found.arm))
     figure = new_figure(6.9, 0.8 + 0.17 * len(arms), rows)
     for ax, (measure, title) in zip(figure.subplots(1, 2, sharey=True), EVERY.items()):
-        for r in found[found.measure == measure].itertuples():
-            color = style(r.arm.split(" ")[0])["color"]
-            if r.n > 1: ax.plot([r.low, r.high], [arms.index(r.arm)] * 2, color=color, linewidth=1.4)
-            ax.plot(r.effect, arms.index(r.arm), "o", color=color, markersize=3.5, markerfacecolor="white" if " " in r.arm else color)
+        part = found[found.measure == measure]
+        near = part[~part.arm.str.contains("|".join(ADVERSARIAL))].effect.abs()  # adversarial training costs so much that the others could not be told apart
+        edge = 1.3 * max(1, near.max() if len(near) else part.effect.abs().max())
+        for r in part.itertuples():
+            color, y = style(r.arm.split(" ")[0])["color"], arms.index(r.arm)
+            if r.n > 1: ax.plot([r.low, r.high], [y, y], color=color, linewidth=1.4)
+            ax.plot(r.effect, y, "o", color=color, markersize=3.5, markerfacecolor="white" if " " in r.arm else color)
+            if abs(r.effect) > edge: ax.annotate(f"{r.effect:+.1f} →" if r.effect > 0 else f"← {r.effect:+.1f}", (np.sign(r.effect) * edge, y), ha="right" if r.effect > 0 else "left", va="center", color=color, fontsize=7)
         ax.axvline(0, color="#555555", linewidth=0.8)
+        ax.set_xlim(-edge, edge)
         ax.set(xlabel=f"{title} minus that of {label(reference)}\n(percentage points; left: lower)", ylim=(len(arms) - 0.4, -0.6))
     counts = found.groupby("arm").n.max()
     figure.axes[0].set_yticks(range(len(arms)), [f"{arm_words(a)} ({counts[a]})" for a in arms])
@@ -177,7 +182,7 @@ def _arrays(part, root):
 
 def _classes(part, root):
     "Names of the classes in the order of their labels: that in which a run's file lists their errors. None if it has none."
-    r = part[part.method == "gwi"].sort_values("seed").iloc[0]
-    file = Path(root) / r.profile / "rows" / r.run / "clean.csv"
-    listed = pd.read_csv(file, dtype=str) if file.is_file() else pd.DataFrame(columns=["metric", "condition"])
-    return list(listed.condition[listed.metric == "class_error"]) or None
+    for r in part[(part.method == "gwi") & (part.metric == "class_error") & (part.protocol == "clean")].sort_values("seed").head(1).itertuples():
+        file = Path(root) / r.profile / "rows" / r.run / "clean.csv"
+        listed = pd.read_csv(file, dtype=str) if file.is_file() else pd.DataFrame(columns=["metric", "condition"])
+        return list(listed.condition[listed.metric == "class_error"]) or None

@@ -599,7 +599,7 @@ def test_pictures(classes:int, # 10 or 100
     folder = where
     if where is None or not (where / "test_labels.npy").is_file():
         folder = config.cache() / "fidelity" / f"cifar{classes}"
-        sources.fetch(config.Data(f"cifar{classes}", f"cifar{classes}", where and str(where.resolve()), None, True, 32, None, None, False), folder)
+        sources.fetch(config.Data(f"cifar{classes}", f"cifar{classes}", where and str(where.resolve()), None, True, 32, None, None, False, False), folder)
     dataset = data.read(folder)
     if len(dataset.classes) != classes: raise ValueError(f"{folder.name} has {len(dataset.classes)} classes, the network {classes}: give the test set that it was trained for (--data)")
     return dataset.name, dataset.test.keep(np.arange(min(n or len(dataset.test), len(dataset.test))))
