@@ -634,7 +634,7 @@ def estimates(profile:str, part="", jobs=None):
     "All parts of a profile, and their sum."
     found = []
     for name in [part] if part else config.parts(profile):
-        text, *seconds_ = estimate(config.check(yaml.safe_load(config.profile_text(profile, name))), jobs)
+        text, *seconds_ = estimate(config.profile_settings(profile, name), jobs)
         print(text, flush=True)
         found.append(seconds_)
     one, beside = (sum(s) for s in zip(*found))

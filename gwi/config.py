@@ -7,9 +7,9 @@ __all__ = ['METHODS', 'LAYERS', 'MODELS', 'CORRUPTIONS', 'HELD_OUT', 'SOURCES', 
            'ConfigError', 'root', 'cache', 'progress', 'device', 'atomic_write', 'started', 'seconds_left', 'Method',
            'layers', 'limit', 'Data', 'Augment', 'Model', 'Train', 'Machine', 'Inhibition', 'Methods', 'Stages',
            'Corruption', 'Attack', 'Lowdata', 'Ablation', 'Features', 'Claims', 'Settings', 'variants', 'Comparison',
-           'comparison', 'check', 'load', 'parts', 'profile_names', 'profile_text', 'suite', 'Run', 'make_run',
-           'parse_run', 'select', 'stage_runs', 'data_dir', 'corrupted_dir', 'group_of', 'weights_dir', 'weights_path',
-           'results_dir', 'rows_path']
+           'comparison', 'check', 'load', 'parts', 'profile_names', 'profile_text', 'profile_settings', 'suite', 'Run',
+           'make_run', 'parse_run', 'select', 'stage_runs', 'data_dir', 'corrupted_dir', 'group_of', 'weights_dir',
+           'weights_path', 'results_dir', 'rows_path']
 
 # %% ../nbs/00_config.ipynb #3536d282
 import dataclasses
@@ -512,6 +512,13 @@ def profile_text(profile:str, part:str="") -> str: # YAML with its comments
     if part not in choices: raise ConfigError(f"part {part!r} of the profile {profile!r} is none of {', '.join(choices)}")
     return _merged(*((folder / profile / f"{name}.yaml").read_text(encoding="utf-8") for name in ("base", part)))
 
+
+def profile_settings(profile:str, # the name of a file or folder in profiles/
+                     part:str="", # of a folder: which part; default: its first
+                    ) -> Settings:
+    "The settings of a profile, or of one of its parts."
+    return check(yaml.safe_load(profile_text(profile, part or parts(profile)[0])))
+
 # %% ../nbs/00_config.ipynb #4c1386db
 def _entries(text): # -> {(section, key): its lines}; the key "" holds what stands before the first key
     "The lines of a parameter file by section and key; comment lines go with what follows them."
@@ -540,7 +547,7 @@ def suite(s:Settings|None=None # default: params.yaml
     s = s or load()
     try: names = parts(s.profile)
     except ConfigError: names = [""]  # a profile of the user's own that is params.yaml only
-    found = [s] if names == [""] else [s if name == s.part else check(yaml.safe_load(profile_text(s.profile, name))) for name in names]
+    found = [s] if names == [""] else [s if name == s.part else profile_settings(s.profile, name) for name in names]
     studies = [(p.data.name, p.model.name) for p in found]
     if twice := [k for k in studies if studies.count(k) > 1]: raise ConfigError(f"{s.profile}: two parts with the data set {twice[0][0]} and the network {twice[0][1]} would write the same rows; give one another data.name")
     return found

@@ -13,10 +13,9 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from .claims import arm_words, interval, measured
-from .config import CORRUPTIONS, HELD_OUT
-from .figures import LOOK, new_figure, save
-from .report import ADVERSARIAL, caption, corruption_means, in_order, label, main_runs, method_order, note, pipe, read_explain, studies, style, validate
+from .claims import arm_words, interval, pairs
+from .figures import LOOK, add_caption, new_figure, save
+from .report import ADVERSARIAL, caption, corruption_means, in_order, label, main_runs, method_order, pipe, read_explain, studies, style, validate
 
 # %% ../nbs/11_effects.ipynb #0197e0ab
 KINDS = {"corruption": "of every corruption, mean over its severities", "class": "of every class under the 15 corruptions", "clean class": "of every class, clean"}
@@ -85,7 +84,7 @@ def every_method(rows:pd.DataFrame, # of one profile, data set and network
     out = []
     for arm in [a for a in arms if a != reference]:
         for measure in EVERY:
-            d = (measured(rows, arm, measure) - measured(rows, reference, measure)).dropna()
+            d = pairs(rows, arm, reference, measure).difference
             if len(d): out.append((arm, measure, len(d), d.mean(), *interval(d)))
     return pd.DataFrame(out, columns=["arm", "measure", "n", "effect", "low", "high"])
 
@@ -163,7 +162,7 @@ def write_effects(rows:pd.DataFrame, # from `read_rows`
             try: save(draw(), out / f"{name}{suffix}")
             except (ValueError, FileNotFoundError) as e: notes[name + suffix] = f"skipped: {e}"; continue
             notes[name + suffix] = "written"
-            with open(out / "captions.md", "a", encoding="utf-8") as f: f.write(f"\n![{name}{suffix}]({name}{suffix}.svg)\n\n{_caption(name, part)}\n")
+            add_caption(out, name + suffix, _caption(name, part))
         if (text := summary_text(part)).count("\n") > 2: (out / f"effects{suffix}.md").write_text(_caption("effects-corruption", part) + "\n\n" + text, encoding="utf-8")
     return notes
 

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['LOOK', 'FAMILIES', 'CURVES', 'FIGURES', 'PAPER', 'new_figure', 'save', 'figure_severity', 'figure_heatmap',
            'figure_transfer', 'figure_attack', 'figure_lowdata', 'figure_training', 'figure_diversity',
-           'figure_diagnostics', 'figure_ablation', 'figure_gradcam', 'figure_groups', 'explained', 'write_figures']
+           'figure_diagnostics', 'figure_ablation', 'figure_gradcam', 'figure_groups', 'explained', 'add_caption',
+           'write_figures']
 
 # %% ../nbs/10_figures.ipynb #cce3d2d8
 from pathlib import Path
@@ -304,6 +305,13 @@ def _index(made):
     return "The figures here, each as SVG and PNG; captions.md says more.\n\n" + pipe(["figure", "what", "files", "made from"], lines)
 
 # %% ../nbs/10_figures.ipynb #23b19e03
+def add_caption(folder, # of the figures
+                name:str, # of the figure
+                text:str, # its caption
+               ):
+    "A further figure and its caption at the end of captions.md."
+    with open(Path(folder) / "captions.md", "a", encoding="utf-8") as f: f.write(f"\n![{name}]({name}.svg)\n\n{text}\n")
+
 def write_figures(rows:pd.DataFrame, # from `read_rows`
                   root, # results folder, for explain.npz
                   out, # folder, made if it is not there

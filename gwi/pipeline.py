@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -321,25 +322,28 @@ def reproduce_all(profile, only="", force=False, jobs=None) -> int: # the status
     if failed: print(f"{profile}: these parts failed, the others are done: {', '.join(failed)}", flush=True)
     return status or int(bool(failed))
 
+@contextmanager
+def _params_kept():
+    "params.yaml is as before when the block is over."
+    target = config.root() / "params.yaml"
+    before = target.read_bytes()
+    try: yield
+    finally: atomic_write(target, before)
+
 def dry_run(profile) -> dict: # part -> names of its stages
     "What `repro` would go through. params.yaml is as before when it is over."
-    target = config.root() / "params.yaml"
-    before, found = target.read_bytes(), {}
-    try:
+    found = {}
+    with _params_kept():
         for part in config.parts(profile):
             activate(profile, part)
             found[part or config.load().part] = stage_names()
-    finally: atomic_write(target, before)
     return found
 
 def report_present(profile=None):
     "Tables and figures from the rows that are there, also while the profile still runs; params.yaml is as before when it is over."
-    target = config.root() / "params.yaml"
-    before = target.read_bytes()
-    try:
+    with _params_kept():
         if profile: activate(profile, config.parts(profile)[0])
         for stage in LEVELS[-1]: run_stage(stage, "present")
-    finally: atomic_write(target, before)
 
 def print_stages(profile):
     "The stages of every part, those that all parts share once."
