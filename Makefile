@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install repro report stages estimate verify weights verify-fidelity support bench test test-resume notebooks readme lock clean
+.PHONY: help install repro report report-folder stages estimate docs docs-serve hooks verify weights verify-fidelity support bench test test-docs test-resume notebooks readme lock clean
 .DELETE_ON_ERROR:
 
 PROFILE ?=
@@ -31,8 +31,11 @@ install: .venv/installed  ## make .venv with the hash-locked dependencies and th
 repro: install  ## run the pipeline of params.yaml, or of PROFILE, and compare its rows with the committed ones
 	@$(RUN) python -m gwi.pipeline repro $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PART),--part "$(PART)") $(if $(JOBS),--jobs $(JOBS)) $(if $(MINUTES),--minutes $(MINUTES))
 
-report: install  ## tables, figures and claims from the rows that are there, also of an unfinished profile
+report: install  ## tables, figures, claims and report.html from the rows that are there, also of an unfinished profile
 	@$(RUN) python -m gwi.pipeline report $(if $(PROFILE),--profile "$(PROFILE)")
+
+report-folder: install  ## a folder of pictures in, a robustness report out: DATA=folder (<class>/* or train/<class>/*, test/<class>/*) [NAME=name] [MINUTES=m] [JOBS=n]
+	@$(RUN) python -m gwi.pipeline report-folder $(if $(DATA),--data "$(DATA)") $(if $(filter command,$(firstword $(origin NAME))),--name "$(NAME)") $(if $(JOBS),--jobs $(JOBS)) $(if $(MINUTES),--minutes $(MINUTES))
 
 estimate: install  ## how long the profile will take here, stage by stage (measures a few steps of each kind)
 	@$(RUN) python -m gwi.bench estimate $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PART),--part "$(PART)") $(if $(JOBS),--jobs $(JOBS))
@@ -63,6 +66,20 @@ test-resume: install  ## kill training 20 times at random moments, and compare t
 
 notebooks: install  ## execute all notebooks and save their outputs (after changing code)
 	@$(RUN) python tests/execute.py && nbdev_clean && nbdev_export
+
+docs: install  ## the docs site in _docs, from the saved notebooks and committed rows; EXECUTE=1 executes and saves the notebooks first
+	@$(if $(EXECUTE),$(MAKE) --no-print-directory notebooks)
+	@$(RUN) python -m gwi.site
+
+docs-serve: install  ## show the site at localhost:8000
+	@test -f _docs/index.html || $(MAKE) --no-print-directory docs
+	@$(RUN) python -m http.server --directory _docs --bind 127.0.0.1 8000
+
+test-docs: docs  ## every page of the site in a headless Chromium (Debian: apt install chromium)
+	@$(RUN) python tests/docs.py
+
+hooks: install  ## nbdev's git hooks for those who change notebooks: clean copies, conflicts that can be opened
+	@$(RUN) nbdev_install_hooks
 
 readme: install  ## README.md from nbs/index.ipynb
 	@$(RUN) python tests/readme.py

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CLAIMS', 'VARIANT', 'SIGNS', 'HEAD', 'COLORS', 'measured', 'pairs', 'paired', 'interval', 'holm', 'verdict', 'assess',
-           'bootstrap', 'picture_errors', 'words', 'arm_words', 'table_text', 'short_table', 'caption', 'figure_claims',
-           'write_claims', 'write_figures']
+           'bootstrap', 'picture_errors', 'words', 'arm_words', 'table_text', 'short_table', 'lacking', 'caption',
+           'figure_claims', 'write_claims', 'write_figures']
 
 # %% ../nbs/11_claims.ipynb #b0e1f3ce
 import re
@@ -182,11 +182,20 @@ def short_table(found:pd.DataFrame, # from `assess`
         lines.append([f"({r.claim}) {CLAIMS.get(r.claim, '')}", arm, effect, n, verdict])
     return pipe(["claim of the abstract", "test", "effect [95 %]", "seeds", "verdict"], lines)
 
-def caption(rows, found, claims, planned:int=0) -> str:
+def lacking(found, s:config.Settings) -> str: # "5 of 10 planned", or nothing
+    "How far the primary comparison is that lacks most of its planned pairs of seeds."
+    def seeds(arm, protocol):
+        own = s.ablation.seeds if " " in arm else s.seeds if arm in s.core else s.other_seeds
+        return {*own} & {*{"lowdata": s.lowdata.seeds, "attack": s.attack.seeds}.get(protocol, s.seeds)}
+    planned = [(r.n, len(seeds(r.arm, p := r.measure.split()[0]) & seeds(r.reference, p))) for r in found[found.family == "primary"].itertuples()]
+    n, least = min(planned, key=lambda pair: pair[0] - pair[1], default=(0, 0))
+    return f"{n} of {least} planned" if n < least else ""
+
+def caption(rows, found, claims, lacking="") -> str:
     "What the tables show and by which rule."
     first, epochs = rows.iloc[0], pd.to_numeric(rows.level[(rows.protocol == "training") & (rows.condition == "epoch")]).max()
     seeds = found.n[found.family == "primary"]
-    pairs = " to ".join(str(k) for k in dict.fromkeys((seeds.min(), seeds.max()))) + (f" of {planned} planned" if seeds.min() < planned else "")
+    pairs = " to ".join(str(k) for k in dict.fromkeys((seeds.min(), seeds.max()))) + (f" (unfinished: {lacking})" if lacking else "")
     return (f"Claims as tests. Profile {first.profile}, data set {label(first.dataset)}, network {first.model}; last epoch{'' if pd.isna(epochs) else f' ({epochs:g})'}; {pairs} pairs of seeds."
             f" Effect: mean paired difference over seeds, in percentage points for errors, with a 95 % t interval; adjusted: interval and p by Holm over the {len(seeds)} primary comparisons, stated in params.yaml before the runs."
             f" Supported: the adjusted interval excludes 0 on the claimed side (not above: stays below {claims.margin:g} points). Not supported: it lies on the other side, or leaves no room for {claims.relevant:g} point."
@@ -259,7 +268,7 @@ def write_claims(rows:pd.DataFrame, # from `read_rows`
     for suffix, s, part in _studies(rows, suite):
         if part.empty: notes["claims" + suffix] = "skipped: no rows"; continue
         found = assess(part, s.claims)
-        text = caption(part, found, s.claims, len(s.seeds))
+        text = caption(part, found, s.claims, lacking(found, s))
         parts = [text, "\n\n" + table_text(found), *(f"\n## {title}\n\n{table_text(found, f)}" for f, title in titles.items() if (found.family == f).any()), _within(found, part, root)]
         Path(out).mkdir(parents=True, exist_ok=True)
         for kind, content in (("md", "".join(parts)), ("csv", found.drop(columns="differences").assign(caption=text).to_csv(index=False, float_format="%.6g", lineterminator="\n")), ("tex", _latex(found, text))):
@@ -274,6 +283,6 @@ def write_figures(rows, suite:list[config.Settings], out) -> dict: # name -> "wr
         found = assess(part, s.claims) if len(part) else pd.DataFrame(dict(family=["primary"], n=[0]))
         if not found.n[found.family == "primary"].any(): notes["claims" + suffix] = "skipped: none of the primary comparisons was computed"; continue
         save(figure_claims(found, part, s.claims.relevant), Path(out) / f"claims{suffix}")
-        add_caption(out, f"claims{suffix}", caption(part, found, s.claims, len(s.seeds)) + ". Points: seeds; thick line: 95 % interval; thin: adjusted; grey: differences too small to matter.")
+        add_caption(out, f"claims{suffix}", caption(part, found, s.claims, lacking(found, s)) + ". Points: seeds; thick line: 95 % interval; thin: adjusted; grey: differences too small to matter.")
         notes["claims" + suffix] = "written"
     return notes or {"claims": "skipped: the profile states none"}

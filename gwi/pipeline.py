@@ -6,8 +6,8 @@
 __all__ = ['NOTEBOOKS', 'EVALUATIONS', 'OUT_OF_TIME', 'LEVELS', 'StageError', 'parameter_names', 'clean_copy', 'Follow',
            'run_notebook', 'stage_name', 'list_path', 'row_files', 'sha256', 'run_stage', 'check_network',
            'expected_files', 'current_rows', 'check_distinct', 'drop_changed', 'activate', 'dvc', 'stage_names',
-           'reproduce', 'default_jobs', 'reproduce_all', 'dry_run', 'report_present', 'print_stages', 'committed_rows',
-           'compare', 'main']
+           'reproduce', 'default_jobs', 'reproduce_all', 'dry_run', 'write_report', 'report_present', 'print_stages',
+           'stages_of', 'run_stages', 'report_folder', 'committed_rows', 'compare', 'main']
 
 # %% ../nbs/11_pipeline.ipynb #e8161c58
 import argparse
@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -179,7 +180,7 @@ def current_rows(s, present=False):
         if present: expected, missing = {f: stage for f, stage in expected.items() if f.exists()}, []
         if missing and len(suite) == 1: raise StageError(f"{missing[0][0].parent.name}/{missing[0][0].name} is missing: run the stage {missing[0][1]} again")
         if not missing: wanted |= {(f.parent.name, f.stem) for f in expected if f.suffix == ".csv"}
-    if not wanted: raise StageError(f"no part of {s.profile} is finished; nothing to report")
+    if not wanted: raise StageError(f"no part of {s.profile} is finished; nothing to report; make repro PROFILE={s.profile} makes rows")
     rows = report.read_rows(config.results_dir(s) / "rows")
     return rows[[key in wanted for key in zip(rows.run, rows.protocol)]].reset_index(drop=True)
 
@@ -220,6 +221,10 @@ def _prepare(s):
     "What must be so before the first stage."
     if subprocess.run(["git", "rev-parse", "--git-dir"], cwd=config.root(), capture_output=True).returncode:
         raise StageError("missing: a git repository, which DVC needs; in an unpacked archive `git init` makes one")
+    _begin(s)
+
+def _begin(s):
+    "Forget what is not as listed and, the first time in this checkout, every list."
     drop_changed(s)
     for path, old in ((config.started(s), [f"stages/{s.part}"]), (config.cache() / f"{s.profile}.started", ["tables", "figures"])):
         if path.exists(): continue
@@ -339,11 +344,19 @@ def dry_run(profile) -> dict: # part -> names of its stages
             found[part or config.load().part] = stage_names()
     return found
 
+def write_report(s):
+    "One page with all that the rows of a profile say, results/<profile>/report.html, and its path in one line."
+    from gwi import page
+    out = page.write_page(current_rows(s, present=True), config.suite(s), config.root() / "results", config.results_dir(s) / "report.html")
+    print(f"report: {out.relative_to(config.root())}", flush=True)
+
 def report_present(profile=None):
-    "Tables and figures from the rows that are there, also while the profile still runs; params.yaml is as before when it is over."
+    "Tables, figures and report.html from the rows that are there, also while the profile still runs; params.yaml is as before when it is over."
     with _params_kept():
         if profile: activate(profile, config.parts(profile)[0])
+        current_rows(s := config.load(), present=True)  # without any, one line says so
         for stage in LEVELS[-1]: run_stage(stage, "present")
+        write_report(s)
 
 def print_stages(profile):
     "The stages of every part, those that all parts share once."
@@ -352,6 +365,70 @@ def print_stages(profile):
     shared = [n for n in found[part] if n not in own[part]] if (part := next(iter(found))) else []
     for part, names in own.items(): print(f"{profile}, {part}: {len(names)} stages", *(f"  {n}" for n in names), sep="\n")
     print("all parts:", *(f"  {n}" for n in shared), f"{sum(map(len, own.values())) + len(shared)} stages, a notebook each", sep="\n")
+
+# %% ../nbs/11_pipeline.ipynb #a082c3e4
+def stages_of(s) -> list[str]: # `stage` or `stage@group`, in order
+    "The stages of a study that have something to do."
+    return ["fetch", "corrupt", *dict.fromkeys(expected_files(s).values()), *LEVELS[-1]]
+
+def _is_done(s, name) -> bool:
+    stage, _, group = name.partition("@")
+    if stage in ("fetch", "corrupt"): return (config.data_dir if stage == "fetch" else config.corrupted_dir)(s).is_dir()
+    return stage not in LEVELS[-1] and list_path(s, stage, group or "all").is_file()
+
+def run_stages(s, jobs) -> int: # 0, or the status of a stage that failed
+    "Run what is not done, `jobs` stages at a time, a line a stage; whatever they say is printed if they fail."
+    begin, running, stopped, slots, todo = time.time(), [], [], {}, [n for n in stages_of(s) if not _is_done(s, n)]
+    def one(name):
+        if config.seconds_left() < 0: return OUT_OF_TIME
+        running.append(process := subprocess.Popen([sys.executable, "-m", "gwi.pipeline", *name.split("@")], cwd=config.root(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **_own_gpu(slots)}))
+        said, status = process.stdout.read(), process.wait()
+        if stopped: return status
+        print(f"[{todo.index(name) + 1} of {len(todo)}, {time.time() - begin:.0f} s] {name}{'' if not status else ' stopped in time' if config.seconds_left() < 0 else ' FAILED'}", *(said.strip().splitlines()[-4:] if status and config.seconds_left() >= 0 else []), sep="\n  ", flush=True)
+        return status
+    for level in LEVELS:
+        with ThreadPoolExecutor(jobs) as pool:
+            try: status = max(pool.map(one, [n for n in todo if n.split("@")[0] in level]), default=0)
+            except BaseException:
+                stopped.append(True)
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in running: process.terminate()
+                raise
+        if status: return abs(status)
+    return 0
+
+# %% ../nbs/11_pipeline.ipynb #76588952
+def _forget_others(s, identity):
+    "Let go of lists and pictures that are of other pictures, settings or code; rows and weights that are still current are found so by their stages."
+    made = config.root() / "data" / s.profile / "made.json"
+    old = json.loads(made.read_text()) if made.is_file() else {}
+    if old != identity:
+        if old: print(f"  changed since the last time: {', '.join(k for k in identity if old.get(k) != identity[k])}; what depends on it is computed anew", flush=True)
+        for path in (config.results_dir(s) / "stages", config.data_dir(s), config.corrupted_dir(s)): shutil.rmtree(path, ignore_errors=True)
+    atomic_write(made, json.dumps(identity, indent=1) + "\n")
+    atomic_write(config.results_dir(s) / ".gitignore", "*\n")
+
+def report_folder(path, # of the pictures
+                  name="", # of the profile; "": after the folder
+                  jobs=None, # stages at a time; None: one a core or GPU
+                 ) -> int: # the status to end with
+    "A folder of pictures in, results/<name>/report.html out; params.yaml is as before when it is over. ConfigError for a folder or a name that cannot be used."
+    from gwi import folder
+    begin, target = time.time(), config.root() / "params.yaml"
+    name, lines, identity = folder.prepare(path, name)
+    print(*lines, sep="\n", flush=True)
+    kept = config.cache() / f"{name}.params.yaml"
+    if not (kept.exists() and re.search(rf"^profile: {name}$", target.read_text(encoding="utf-8"), re.M)): atomic_write(kept, target.read_bytes())  # else: killed before it could be put back
+    try:
+        atomic_write(target, config.profile_text(name))
+        _forget_others(s := config.load(), identity)
+        _begin(s)
+        status = _closing(s, run_stages(s, jobs or default_jobs(s)), begin)
+        if not status: write_report(s)
+    finally:
+        atomic_write(target, kept.read_bytes())
+        kept.unlink()
+    return status
 
 # %% ../nbs/11_pipeline.ipynb #7d495917
 def committed_rows(s):
@@ -377,26 +454,37 @@ def compare():
 # %% ../nbs/11_pipeline.ipynb #dd71ee33
 def main(argv=None):
     "Command line of the pipeline."
-    parser = argparse.ArgumentParser(prog="python -m gwi.pipeline", description="Run a stage, or: repro, compare, stages, report (tables and figures of what is there).")
-    parser.add_argument("stage", choices=[*NOTEBOOKS, "repro", "compare", "stages", "report"])
+    parser = argparse.ArgumentParser(prog="python -m gwi.pipeline", description="Run a stage, or: repro, compare, stages, report (tables, figures and report.html of what is there), report-folder.")
+    parser.add_argument("stage", choices=[*NOTEBOOKS, "repro", "compare", "stages", "report", "report-folder"])
     parser.add_argument("group", nargs="?", default="all")
     parser.add_argument("--profile", help="repro, stages, report: this profile instead of params.yaml")
     parser.add_argument("--part", default="", help="repro: only this part of the profile")
     parser.add_argument("--force", action="store_true", help="repro: run every stage")
     parser.add_argument("--jobs", type=int, help="repro: stages at a time (default: one a core; one on a GPU)")
-    parser.add_argument("--minutes", type=float, help="repro: stop after so many, with everything kept; the same command goes on")
+    parser.add_argument("--minutes", type=float, help="repro, report-folder: stop after so many, with everything kept; the same command goes on")
+    parser.add_argument("--data", help="report-folder: the folder of pictures, <class>/* or train/<class>/* and test/<class>/*")
+    parser.add_argument("--name", default="", help="report-folder: name of its profile (default: after the folder)")
     args = parser.parse_args(argv)
     os.environ.pop("SLURM_PROCID", None)  # a batch script's own shell is no task of srun: whoever starts tasks gets it anew
     try:
         if args.stage == "compare": return compare()
         if args.stage == "report": return report_present(args.profile)
         if args.stage == "stages": return print_stages(args.profile or config.load().profile)
-        if args.stage != "repro": return run_stage(args.stage, args.group)
         if args.minutes is not None: os.environ["GWI_UNTIL"] = str(time.time() + 60 * args.minutes)
+        if args.stage == "report-folder": sys.exit(_folder_from(args))
+        if args.stage != "repro": return run_stage(args.stage, args.group)
         status = reproduce_all(args.profile, args.part, args.force, args.jobs) if args.profile else reproduce(args.force, args.jobs or default_jobs(config.load()))
         if status: sys.exit(status)
         compare()
+        write_report(config.load())
     except (ValueError, StageError, FileNotFoundError, subprocess.CalledProcessError) as e: parser.exit(2, f"gwi.pipeline: {e}\n")
+
+def _folder_from(args) -> int: # the status to end with
+    "`report-folder`, which puts everything back also when it is stopped."
+    if not args.data: raise config.ConfigError("DATA: missing; name the folder of pictures, such as make report-folder DATA=/home/you/pictures")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try: return report_folder(args.data, args.name, args.jobs)
+    except KeyboardInterrupt: print("stopped; the same command goes on", flush=True); return 130
 
 # %% ../nbs/11_pipeline.ipynb #6a8f6f96
 if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file

@@ -426,7 +426,7 @@ class Table:
 
     def to_latex(self) -> str:
         r"A table environment with booktabs rules; needs \usepackage{booktabs}."
-        head, *body = [" & ".join(r) + r" \\" for r in self.text(r"\textbf{{{}}}", escape)]
+        head, *body = ["{}" * r[0].startswith(("[", "*")) + " & ".join(r) + r" \\" for r in self.text(r"\textbf{{{}}}", escape)]  # \\ would take [ or * of the next line for its own
         return "\n".join([r"\begin{table}", r"\centering\small\setlength{\tabcolsep}{3pt}", rf"\caption{{{escape(self.caption)}}}",
                           rf"\begin{{tabular}}{{{'l' * self.words}{'r' * (head.count('&') + 1 - self.words)}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
 
