@@ -460,7 +460,7 @@ def broken(out) -> list[str]: # "page: what is wrong"
 # %% ../nbs/15_site.ipynb #204e093e
 SETTINGS = dict(
     project="gwi", html_title="gwi", html_theme="furo", html_favicon="_static/icon.svg", copyright="2026 The gwi team", language="en", extensions=["myst_nb", "sphinx.ext.autodoc", "gwi.site"],
-    exclude_patterns=[f"{FILES}/**"], html_static_path=["_static"], html_css_files=["site.css"], html_js_files=["site.js"], html_show_sourcelink=False, html_copy_source=False, html_show_sphinx=False,
+    exclude_patterns=[f"{FILES}/**", ".build/**"], html_static_path=["_static"], html_css_files=["site.css"], html_js_files=["site.js"], html_show_sourcelink=False, html_copy_source=False, html_show_sphinx=False,
     nb_execution_mode="off", nb_merge_streams=True, nb_render_markdown_format="myst", html_math_renderer="mathml",
     myst_enable_extensions=["dollarmath", "amsmath", "colon_fence", "attrs_inline", "attrs_block", "deflist"], myst_heading_anchors=3,
     autodoc_preserve_defaults=True, autodoc_typehints="signature", python_use_unqualified_type_names=True, toc_object_entries=False,
@@ -488,14 +488,16 @@ def build(out=None, # the site; default: _docs
     from sphinx.util.docutils import docutils_namespace, patch_docutils
     out, sources = Path(out or config.root() / "_docs"), Path(sources or config.root() / "_proc")
     write_sources(sources)
-    log = sources / "warnings.txt"
+    log, made = sources / "warnings.txt", sources / ".build" / "html"  # MyST-NB writes beside it, too
     with open(log, "w", encoding="utf-8") as warnings, patch_docutils(), docutils_namespace():
-        app = Sphinx(sources, None, out, sources / ".doctrees", "html", confoverrides=SETTINGS, status=None, warning=warnings, parallel=os.cpu_count())
+        app = Sphinx(sources, None, made, sources / ".build" / "doctrees", "html", confoverrides=SETTINGS, status=None, warning=warnings, parallel=os.cpu_count())
         app.build(force_all=True)
     found = re.sub(r"\x1b\[[\d;]*m", "", log.read_text(encoding="utf-8")).strip()
     if found: raise SiteError(f"{len(found.splitlines())} warnings, in _proc/warnings.txt too:\n{found}")
-    copy_files(out / FILES)
-    if wrong := broken(out): raise SiteError(f"{len(wrong)} things are wrong with the pages:\n" + "\n".join(wrong))
+    copy_files(made / FILES)
+    if wrong := broken(made): raise SiteError(f"{len(wrong)} things are wrong with the pages:\n" + "\n".join(wrong))
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.move(made, out)  # whole, or not at all
     return out / "index.html"
 
 # %% ../nbs/15_site.ipynb #583d9f77
