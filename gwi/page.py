@@ -188,7 +188,7 @@ details{margin:1rem 0;border:1px solid var(--line);padding:.4rem .8rem}summary{c
 pre{overflow-x:auto;font-size:.8rem;line-height:1.4}"""
 
 # %% ../nbs/11_page.ipynb #6090dcdc
-SCRIPT = r"""for (const table of document.querySelectorAll("table")) {
+SCRIPT = r"""for (const table of document.querySelectorAll("table:has(thead button)")) {
   const body = table.tBodies[0], before = [...body.rows], heads = [...table.tHead.rows[0].cells];
   const key = (row, k) => {
     const text = row.cells[k].textContent.trim().replace(/\u2212/g, "-").replace(/,(?=\d{3})/g, "");

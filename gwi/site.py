@@ -402,6 +402,7 @@ div.math{overflow-x:auto;text-align:center;margin:.8rem 0}math{font-size:1.1em}"
 ICON = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="#0b5cad"/><g fill="#fff"><circle cx="9" cy="9" r="4"/><circle cx="23" cy="9" r="4" opacity=".35"/><circle cx="9" cy="23" r="4" opacity=".35"/><circle cx="23" cy="23" r="4"/></g></svg>'
 
 EXPLORE = """
+for (const box of document.querySelectorAll("pre, article table")) if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;  // the keyboard scrolls it
 const form = document.getElementById("explorer");
 if (form) {
   const errors = JSON.parse(document.getElementById("corruption-errors").textContent), base = document.getElementById("close").src.replace(/[^/]*$/, "");
