@@ -294,13 +294,13 @@ def explorer() -> str: # Markdown
     names = {p: label(studies(p)[0][0].data.name) for p in found}
     option = lambda k, v: f'<option value="{html.escape(k)}">{html.escape(v)}</option>'
     chosen = "".join(option(c, label(c)) for c in (*config.CORRUPTIONS, *config.HELD_OUT))
-    body = f"""<form id="explorer" onsubmit="return false"><label>Corruption <select name="corruption">{chosen}</select></label>
+    body = f"""<form id="explorer-form" onsubmit="return false"><label>Corruption <select name="corruption">{chosen}</select></label>
 <label>Severity <input type="range" name="severity" min="1" max="5" value="3" step="1"><output>3</output></label>
 <label>Errors of <select name="profile">{''.join(option(p, f"{n} ({p})") for p, n in names.items())}</select></label></form>
 <div class="pair"><figure><img id="close" width="224" height="224" src="../_static/explorer/{config.CORRUPTIONS[0]}-3-224.jpg" alt="The photograph of a flower, corrupted"><figcaption>224 pixels, ImageNet's constants</figcaption></figure>
 <figure><img id="far" class="pixels" width="224" height="224" src="../_static/explorer/{config.CORRUPTIONS[0]}-3-32.png" alt="The same with 32 pixels, corrupted"><figcaption>32 pixels, CIFAR's constants, as the networks see pictures</figcaption></figure></div>
 <div class="box" tabindex="0" role="region" aria-label="Errors"><table id="errors" aria-live="polite"><thead><tr><th scope="col">method</th><th scope="col">error (%)</th><th scope="col"></th></tr></thead><tbody></tbody></table></div>
-<script type="application/json" id="corruption-errors">{json.dumps(found)}</script>"""
+<script type="application/json" id="explorer-errors">{json.dumps(found)}</script>"""
     return "\n".join(["# Corruption explorer", "", "> What a corruption looks like, and what it costs each method.", "", _raw(body), "",
                       "Errors are means over the seeds of the profile, of its test pictures under this corruption and severity ([Results](index.md)); those of CIFAR-10 are of its JPEG quality-75 copy. "
                       "The photograph is in no test set: *Flower*, Derek Key 2012, CC BY 2.0, from scikit-learn's samples."])
@@ -395,17 +395,17 @@ STYLE = """.box{overflow-x:auto;max-width:100%;margin:.5rem 0}.white,.cell_outpu
 th[aria-sort=ascending] button::after{content:" \\2191"}th[aria-sort=descending] button::after{content:" \\2193"}
 a.number{color:inherit;text-decoration-style:dotted}:target{outline:2px solid var(--color-brand-content)}
 article table{display:block;overflow-x:auto;max-width:100%}.box table{display:table}figure{margin:1.5rem 0}figcaption{color:var(--color-foreground-secondary);font-size:var(--font-size--small)}
-#explorer label{display:inline-block;margin:.3rem 1rem .3rem 0}#explorer select,#explorer input{font:inherit}.pair{display:flex;flex-wrap:wrap;gap:1rem}.pair figure{margin:.5rem 0}
+#explorer-form label{display:inline-block;margin:.3rem 1rem .3rem 0}#explorer-form select,#explorer-form input{font:inherit}.pair{display:flex;flex-wrap:wrap;gap:1rem}.pair figure{margin:.5rem 0}
 .pixels{image-rendering:pixelated}#errors td:last-child{width:60%}#errors .bar{display:block;height:.8rem;background:var(--color-brand-content)}
 div.math{overflow-x:auto;text-align:center;margin:.8rem 0}math{font-size:1.1em}"""
 
 ICON = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="#0b5cad"/><g fill="#fff"><circle cx="9" cy="9" r="4"/><circle cx="23" cy="9" r="4" opacity=".35"/><circle cx="9" cy="23" r="4" opacity=".35"/><circle cx="23" cy="23" r="4"/></g></svg>'
 
 EXPLORE = """
-for (const box of document.querySelectorAll("pre, article table")) if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;  // the keyboard scrolls it
-const form = document.getElementById("explorer");
+for (const box of document.querySelectorAll("pre, .table-wrapper, article table")) if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;  // the keyboard scrolls it
+const form = document.getElementById("explorer-form");
 if (form) {
-  const errors = JSON.parse(document.getElementById("corruption-errors").textContent), base = document.getElementById("close").src.replace(/[^/]*$/, "");
+  const errors = JSON.parse(document.getElementById("explorer-errors").textContent), base = document.getElementById("close").src.replace(/[^/]*$/, "");
   const show = () => {
     const {corruption, severity, profile} = form.elements, name = corruption.value, k = severity.value;
     form.querySelector("output").textContent = k;

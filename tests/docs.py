@@ -77,7 +77,7 @@ def keyboard(page, base):
     if not page.evaluate("document.querySelector('details[open] :target') !== null"): wrong.append("a number does not lead to its sources")
     page.goto(base + "results/explorer.html")
     before = page.locator("#close").get_attribute("src")
-    page.locator("#explorer input").focus(); page.keyboard.press("ArrowRight")
+    page.locator("#explorer-form input").focus(); page.keyboard.press("ArrowRight")
     if page.locator("#close").get_attribute("src") == before or page.locator("#errors tbody tr").count() < 2: wrong.append("the explorer does not answer")
     return wrong
 
@@ -97,7 +97,7 @@ def main():
                 if (folder := os.environ.get("SHOTS")) and (shown := SHOWN.get(name.removesuffix(".html"))):
                     page.evaluate("scrollTo(0, 0)"); page.screenshot(path=f"{folder}/{shown}-{mode.split(',')[0]}.png")
         page = chromium.new_context().new_page()
-        results |= {"search: orthogonality": search(page, base, "orthogonality", "inhibition"), "search: low data": search(page, base, "low+data", "results/"), "keyboard": keyboard(page, base)}
+        results |= {"search: orthogonality": search(page, base, "orthogonality", "inhibition"), "search: low data": search(page, base, "low+data", "known_differences"), "keyboard": keyboard(page, base)}
         chromium.close()
     for name, wrong in results.items():
         if wrong: print(f"FAILED: {name}", *wrong, sep="\n    ")
