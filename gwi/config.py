@@ -512,7 +512,6 @@ def profile_text(profile:str, part:str="") -> str: # YAML with its comments
     if part not in choices: raise ConfigError(f"part {part!r} of the profile {profile!r} is none of {', '.join(choices)}")
     return _merged(*((folder / profile / f"{name}.yaml").read_text(encoding="utf-8") for name in ("base", part)))
 
-
 def profile_settings(profile:str, # the name of a file or folder in profiles/
                      part:str="", # of a folder: which part; default: its first
                     ) -> Settings:

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['FAMILIES', 'HEAD', 'COLOURS', 'STYLE', 'SCRIPT', 'READING', 'plain', 'html_table', 'table_section', 'overview',
-           'verdicts', 'figure', 'captions', 'sidecars', 'dates', 'provenance', 'facts', 'page', 'write_page']
+           'verdicts', 'figure', 'captions', 'sidecars', 'dates', 'provenance', 'facts', 'heading', 'page',
+           'write_page']
 
 # %% ../nbs/11_page.ipynb #4a89c71a
 import base64
@@ -217,10 +218,16 @@ def _section(title, body): return f'<section id="{title.lower().replace(" ", "-"
 
 def _folded(title, body): return f"<details><summary>{plain(title)}</summary>{body}</details>\n"
 
+def heading(name:str # of a table
+           ) -> str: # plain text
+    "The short title of a table."
+    protocol, _, view = name.partition("-")
+    title = re.split("[;:,]", report.TITLES.get(name, report.TITLES.get(protocol, name)))[0]
+    return title + (f", {view.replace('eps', 'ε = ')}/255" if view and protocol == "transfer" else "")
+
 def _tables(rows, of) -> str: # HTML
     "Every table of a study; `of` names the study where there are several."
-    titles = {n: report.TITLES.get(n, report.TITLES.get(n.partition("-")[0], n)) for n in report.table_names(rows)}
-    return "".join(table_section(report.table(rows, n), re.split("[;:,]", t)[0] + (f", {n.partition('-')[2].replace('eps', 'ε = ')}/255" if n.startswith("transfer-") else "") + of) for n, t in titles.items())
+    return "".join(table_section(report.table(rows, n), heading(n) + of) for n in report.table_names(rows))
 
 def _settings(suite) -> str: # HTML
     "The parameters of every part, as they stand in profiles/."

@@ -481,7 +481,7 @@ def main(argv=None):
 
 def _folder_from(args) -> int: # the status to end with
     "`report-folder`, which puts everything back also when it is stopped."
-    if not args.data: raise config.ConfigError("DATA: missing; name the folder of pictures, such as make report-folder DATA=/home/you/pictures")
+    if not args.data: raise config.ConfigError("DATA: missing; name the folder of pictures, such as make report-folder DATA=path/to/pictures")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try: return report_folder(args.data, args.name, args.jobs)
     except KeyboardInterrupt: print("stopped; the same command goes on", flush=True); return 130

@@ -10,12 +10,11 @@ __all__ = ['PAGES', 'FILES', 'SHOWN', 'PHOTO', 'STYLE', 'ICON', 'EXPLORE', 'SETT
            'write_reference', 'write_sources', 'broken', 'setup', 'copy_files', 'build', 'main']
 
 # %% ../nbs/15_site.ipynb #1b29f9d6
-import ast
 import functools
 import html
 import importlib
-import json
 import inspect
+import json
 import os
 import re
 import shutil
@@ -26,11 +25,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import nbformat
-
 import numpy as np
 import pandas as pd
+from docutils.nodes import SkipNode
 
-from . import claims, config, page, report
+from . import config, page, report
 from .report import label
 
 # %% ../nbs/15_site.ipynb #c1df5a30
@@ -84,8 +83,8 @@ def _relink(text, depth):
     "Links that leave nbs/ lead to the page of the site that shows the file, or to a copy of it."
     def target(match):
         path = match[1]
-        for pattern, page in SHOWN.items():
-            if re.fullmatch(pattern, path): return f"]({'../' * depth}{re.sub(pattern, page, path)})"
+        for pattern, shown in SHOWN.items():
+            if re.fullmatch(pattern, path): return f"]({'../' * depth}{re.sub(pattern, shown, path)})"
         return f"]({'../' * depth}{FILES}/{path})"
     return re.sub(rf"\]\((?:\.\./){{{depth + 1}}}(\w[^)\s]*)\)", target, text)
 
@@ -158,18 +157,16 @@ def _converter():
 def mathml(latex:str, # without dollar signs
            block:bool=False, # on a line of its own
           ) -> str:
-    "A formula as MathML, with its LaTeX as the label for screen readers."
+    "A formula as MathML, which screen readers read too."
     text = re.sub(r"\b(align|gather|equation)\}", r"\1*}", latex.replace("*}", "}")) if block else latex
     return _converter().convert_with_local_state(text, displaystyle=block)
 
 def _inline_math(self, node):
     self.body.append(mathml(node.astext()))
-    from docutils.nodes import SkipNode
     raise SkipNode
 
 def _block_math(self, node):
     self.body.append(f'<div class="math" tabindex="0">{mathml(node.astext(), True)}</div>')
-    from docutils.nodes import SkipNode
     raise SkipNode
 
 # %% ../nbs/15_site.ipynb #526823c3
@@ -178,15 +175,13 @@ def stage_notebook(s:config.Settings, # of the run's profile
                    method:str,
                   ) -> Path|None:
     "The executed notebook of the stage that wrote the rows, if it was kept."
-    folder = config.results_dir(s) / "notebooks" / s.part
-    names = ["train" if protocol == "training" else protocol]
-    names = [f"{names[0]}@{method}", *(f"{n}" for n in names), "evaluate"]
-    return next((p for n in names if (p := folder / f"{n}.ipynb").exists()), None)
+    folder, stage = config.results_dir(s) / "notebooks" / s.part, "train" if protocol == "training" else protocol
+    return next((p for n in (f"{stage}@{method}", stage, "evaluate") if (p := folder / f"{n}.ipynb").exists()), None)
 
 def _files(s, run, protocol): # a table may borrow clean and corruption rows
     "The rows files that a cell of a table is made of."
-    folder = config.results_dir(s) / "rows" / run
-    return [folder / f"{p}.csv" for p in ((protocol,) if (folder / f"{protocol}.csv").exists() else ("clean", "corruption")) if (folder / f"{p}.csv").exists()]
+    own, *borrowed = [config.results_dir(s) / "rows" / run / f"{p}.csv" for p in (protocol, "clean", "corruption")]
+    return [own] if own.exists() else [f for f in borrowed if f.exists()]
 
 def _command(protocol, run): return f"python -m gwi.train {run}" if protocol == "training" else f"python -m gwi.evaluate {run} {protocol}"
 
@@ -224,8 +219,9 @@ def linked_table(rows, made, s, key) -> str: # HTML
 # %% ../nbs/15_site.ipynb #a4a706ef
 def _raw(text): return f"```{{raw}} html\n{text.strip()}\n```\n"
 
+@functools.cache
 def studies(profile:str) -> list: # (Settings, rows) of each part that has rows
-    "What a profile has computed, part by part."
+    "What a profile has computed, part by part; its thousands of files are read once."
     try: rows = report.read_rows(config.root() / "results" / profile / "rows")
     except FileNotFoundError: return []
     suite = [config.profile_settings(profile, part) for part in config.parts(profile)]
@@ -237,9 +233,7 @@ def result_tables(s, rows) -> str: # Markdown
     lines, short = [], _slug(s.part)
     for name in report.table_names(rows):
         made, key = report.table(rows, name), f"{short}-{_slug(name)}"
-        title = re.split("[;:,]", report.TITLES.get(name, report.TITLES.get(name.partition("-")[0], name)))[0]
-        lines += [f"### {title}" + (f", {name.partition('-')[2].replace('eps', 'ε = ')}/255" if name.startswith("transfer-") else ""), "", html.escape(made.caption), "",
-                  _raw(linked_table(rows, made, s, key) + cell_sources(rows, made, s, key))]
+        lines += [f"### {page.heading(name)}", "", html.escape(made.caption), "", _raw(linked_table(rows, made, s, key) + cell_sources(rows, made, s, key))]
     return "\n".join(lines)
 
 def result_figures(profile) -> str: # Markdown
@@ -276,7 +270,6 @@ def write_pictures(out:Path):
     out.mkdir(parents=True, exist_ok=True)
     for size, constants in ((224, "imagenet"), (32, "cifar")):
         clean = photograph(size)
-        Image.fromarray(clean[0]).save(out / f"clean-{size}.png" if size == 32 else out / "clean-224.jpg")
         for name in (*config.CORRUPTIONS, *config.HELD_OUT):
             for severity in range(1, 6):
                 picture = Image.fromarray(corrupt(clean, name, severity, constants=constants)[0])
@@ -290,8 +283,8 @@ def corruption_errors(rows) -> dict: # corruption -> severity -> method -> error
 
 def explorer() -> str: # Markdown
     "The page: choices, two pictures, a table of errors."
-    found = {p: corruption_errors(studies(p)[0][1]) for p in ("cifar10-cpu", "small") if studies(p)}
-    names = {p: label(studies(p)[0][0].data.name) for p in found}
+    shown = {p: of[0] for p in ("cifar10-cpu", "small") if (of := studies(p))}
+    found, names = {p: corruption_errors(rows) for p, (_, rows) in shown.items()}, {p: label(s.data.name) for p, (s, _) in shown.items()}
     option = lambda k, v: f'<option value="{html.escape(k)}">{html.escape(v)}</option>'
     chosen = "".join(option(c, label(c)) for c in (*config.CORRUPTIONS, *config.HELD_OUT))
     body = f"""<form id="explorer-form" onsubmit="return false"><label>Corruption <select name="corruption">{chosen}</select></label>
@@ -337,12 +330,7 @@ def write_results(out:Path):
     (folder / "explorer.md").write_text(explorer(), encoding="utf-8")
 
 # %% ../nbs/15_site.ipynb #091a6bd5
-def _toctree(pages, caption="", hidden=True):
-    return "\n".join(["```{toctree}", *([":hidden:"] if hidden else []), *([f":caption: {caption}"] if caption else []), "", *pages, "```", ""])
-
-def _listing(title, summary, pages, words): # -> Markdown
-    lines = [f"- [{page}]({page}.{'ipynb' if words == 'room' else 'md'})" for page in pages]
-    return "\n".join([f"# {title}", "", f"> {summary}", "", *lines, "", _toctree(pages)])
+def _toctree(pages, caption=""): return "\n".join(["```{toctree}", ":hidden:", *([f":caption: {caption}"] if caption else []), "", *pages, "```", ""])
 
 def write_notebooks(out:Path):
     "Every notebook that has a page, prepared."
@@ -442,7 +430,7 @@ class _Page(HTMLParser):
         if tag == "img" and not (a.get("alt") or "").strip(): self.silent += 1
 
 def broken(out) -> list[str]: # "page: what is wrong"
-    "Links to files or places that are not there, requests that leave the site, pictures without a text. Links to other sites are left alone if they must be clicked."
+    "Links to files or places that are not there, pictures without a text. Other sites are not asked; that no page loads from one is for the browser to see (tests/docs.py)."
     out, pages, found = Path(out).resolve(), {}, []
     for file in sorted(out.rglob("*.html")): pages[file] = _Page(file.read_text(encoding="utf-8"))
     for file, its in pages.items():
@@ -477,7 +465,8 @@ def setup(app): # what Sphinx calls
 def copy_files(out:Path):
     "What pages link to: rows, figures, and each profile's report in one file."
     for p in (p for p in config.profile_names() if studies(p)):
-        for kind in ("rows", "figures"): shutil.copytree(config.root() / "results" / p / kind, out / "results" / p / kind, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.npz")) if (config.root() / "results" / p / kind).exists() else None
+        for kind in ("rows", "figures"):
+            if (of := config.root() / "results" / p / kind).exists(): shutil.copytree(of, out / "results" / p / kind, ignore=shutil.ignore_patterns("*.npz"))
         suite, rows = zip(*studies(p))
         page.write_page(pd.concat(rows, ignore_index=True), list(suite), config.root() / "results", out / f"{p}.html")
 

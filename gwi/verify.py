@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from . import claims, config, corruption, data, evaluate, models, pipeline, report, rows, sources, train
 
 # %% ../nbs/14_verify.ipynb #23c0ba30
