@@ -449,7 +449,9 @@ def compare():
     if old is None: return print("no committed rows to compare with")
     result = report.compare(current_rows(s), old)
     print("rows against the committed ones (tolerance: 1 percentage point, or 1 per cent of what is not an error):")
-    for r in result.itertuples(): print(f"  {r.protocol:11} {r.rows:6} rows: {r.status}" + (f", largest difference {r.difference:.3g} at {r.where}" if r.status != "identical" else ""))
+    for r in result.itertuples():
+        both = f"; largest difference of rows in both: {r.difference:.3g}" if r.difference >= 0 else ""
+        print(f"  {r.protocol:11} {r.rows:6} rows: {r.status}" + (f", {r.where}{both}" if r.status != "identical" else ""))
 
 # %% ../nbs/11_pipeline.ipynb #dd71ee33
 def main(argv=None):
