@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
@@ -13,8 +14,9 @@ from playwright.sync_api import sync_playwright
 root = Path(__file__).resolve().parent.parent
 site = root / "_docs"
 LIMIT = 3_000_000  # bytes of a page with all that it loads
-RULES = ["color-contrast", "image-alt", "svg-img-alt", "label", "select-name", "link-name", "button-name", "document-title", "html-has-lang", "scrollable-region-focusable", "tabindex", "aria-valid-attr-value"]
-SHOWN_CODE = ("tutorials/contribute.html", "tutorials/try_a_variant.html")
+RULES = ["image-alt", "svg-img-alt", "label", "select-name", "link-name", "button-name", "document-title", "html-has-lang", "scrollable-region-focusable", "tabindex", "aria-valid-attr-value"]
+WHOLE = ("tutorials/contribute.html", "tutorials/try_a_variant.html", "results/small.html")  # checked to the last letter
+MODES = {"light, wide": dict(viewport=dict(width=1280, height=900), color_scheme="light"), "dark, phone": dict(viewport=dict(width=390, height=844), color_scheme="dark")}
 SHOWN = {"index": "home", "tutorials/how_it_works": "how-it-works", "results/cifar10-cpu": "results"}
 
 
@@ -43,11 +45,29 @@ def visit(page, base, name):
     return wrong
 
 
-def looked_at(page, axe, code=False):
-    "What is wrong with how it can be read; with `code`, its colours too, which are the same on every page and of which there are many."
-    wrong = [f"{v['id']}: {node['html'][:150]} ({node['failureSummary'].splitlines()[-1].strip()[:200]})" for v in axe.run(page, context=None if code else {"exclude": [[".highlight"]]}, options={"runOnly": {"type": "rule", "values": RULES}}).response["violations"] for node in v["nodes"][:3]]
-    if (wide := page.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0: wrong.append(f"scrolls sideways by {wide} pixels")
-    return wrong
+LOOKS = r"""() => {  // marks one text of every kind that can be seen (colour, size, weight, background, opacity); code and rows that are like others go
+  const kinds = new Set(), texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+  for (let text; (text = texts.nextNode());) {
+    const e = text.parentElement, s = getComputedStyle(e)
+    if (!text.data.trim() || !e.checkVisibility({visibilityProperty: true})) continue
+    let behind = "", opacity = 1
+    for (let of = e; of; of = of.parentElement) { const its = getComputedStyle(of); opacity *= its.opacity; if (!behind.endsWith(")")) behind = its.backgroundColor.replace(/rgba\(.*, 0\)/, "") }
+    const kind = [s.color, s.fontSize, s.fontWeight, behind, opacity].join()
+    if (!kinds.has(kind)) { kinds.add(kind); e.dataset.look = "" }
+  }
+  for (const e of document.querySelectorAll(".highlight, tbody tr")) if (!e.querySelector("[data-look]")) e.remove()
+}"""
+AXE = """async ([where, values]) => (await axe.run(where, {resultTypes: ["violations"], runOnly: {type: "rule", values}})).violations"""
+
+
+def looked_at(page, axe, whole):
+    "What is wrong with how it can be read. The contrast of texts that look alike is measured once a page, which is much faster; with `whole`, of every text."
+    wrong = [f"scrolls sideways by {wide} pixels"] if (wide := page.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0 else []
+    page.evaluate(axe.axe_script)
+    found = page.evaluate(AXE, ["body", RULES])
+    if not whole: page.evaluate(LOOKS)
+    found += page.evaluate(AXE, ["body" if whole else "[data-look]", ["color-contrast"]])
+    return wrong + [f"{v['id']}: {node['html'][:150]} ({node['failureSummary'].splitlines()[-1].strip()[:200]})" for v in found for node in v["nodes"][:3]]
 
 
 def search(page, base, words, expected):
@@ -82,23 +102,36 @@ def keyboard(page, base):
     return wrong
 
 
-def main():
-    if not (browser := shutil.which("chromium")): sys.exit("missing: chromium (Debian: apt install chromium)")
-    if not (site / "index.html").exists(): sys.exit("missing: _docs/index.html; make docs builds it")
-    base, axe, results = serve(), Axe(), {}
-    names = sorted(f.relative_to(site).as_posix() for f in site.rglob("*.html") if "files/results" not in f.as_posix())
+def some(base, axe, mode, names):
+    "page -> what is wrong, in a browser of its own."
+    results = {}
     with sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        for mode, options in {"light, wide": dict(viewport=dict(width=1280, height=900), color_scheme="light"), "dark, phone": dict(viewport=dict(width=390, height=844), color_scheme="dark")}.items():
-            page = chromium.new_context(**options).new_page()
-            for name in names:
-                if mode.startswith("dark") and name.startswith("runs/"): continue  # executed notebooks: as the others, only shorter
-                results[f"{name} ({mode})"] = visit(page, base, name) + ([] if name.startswith("runs/") else looked_at(page, axe, code=name in SHOWN_CODE))
-                if (folder := os.environ.get("SHOTS")) and (shown := SHOWN.get(name.removesuffix(".html"))):
-                    page.evaluate("scrollTo(0, 0)"); page.screenshot(path=f"{folder}/{shown}-{mode.split(',')[0]}.png")
-        page = chromium.new_context().new_page()
-        results |= {"search: orthogonality": search(page, base, "orthogonality", "inhibition"), "search: low data": search(page, base, "low+data", "known_differences"), "keyboard": keyboard(page, base)}
-        chromium.close()
+        chromium = p.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = chromium.new_context(**MODES[mode]).new_page()
+        for name in names:
+            wrong = results[f"{name} ({mode})"] = visit(page, base, name)
+            if (folder := os.environ.get("SHOTS")) and (shown := SHOWN.get(name.removesuffix(".html"))): page.screenshot(path=f"{folder}/{shown}-{mode.split(',')[0]}.png")
+            if not name.startswith("runs/"): wrong += looked_at(page, axe, name in WHOLE)
+    return results
+
+
+def in_use(base):
+    "What is wrong with what a reader does on the pages."
+    with sync_playwright() as p:
+        page = p.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"]).new_context().new_page()
+        return {"search: orthogonality": search(page, base, "orthogonality", "inhibition"), "search: low data": search(page, base, "low+data", "known_differences"), "keyboard": keyboard(page, base)}
+
+
+def main():
+    if not shutil.which("chromium"): sys.exit("missing: chromium (Debian: apt install chromium)")
+    if not (site / "index.html").exists(): sys.exit("missing: _docs/index.html; make docs builds it")
+    base, axe = serve(), Axe()
+    names = sorted(f.relative_to(site).as_posix() for f in site.rglob("*.html") if "files/results" not in f.as_posix())
+    short = [n for n in names if not n.startswith("runs/")]  # executed notebooks: as the others, once is enough
+    work = [(mode, part) for mode, of in zip(MODES, (names, short)) for k in range(4) if (part := of[k::4])]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        begun = [pool.submit(some, base, axe, *w) for w in work] + [pool.submit(in_use, base)]
+        results = {name: wrong for b in begun for name, wrong in b.result().items()}
     for name, wrong in results.items():
         if wrong: print(f"FAILED: {name}", *wrong, sep="\n    ")
     print(f"{sum(not w for w in results.values())} passed, {sum(map(bool, results.values()))} failed")
