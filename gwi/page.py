@@ -225,9 +225,9 @@ def heading(name:str # of a table
     title = re.split("[;:,]", report.TITLES.get(name, report.TITLES.get(protocol, name)))[0]
     return title + (f", {view.replace('eps', 'ε = ')}/255" if view and protocol == "transfer" else "")
 
-def _tables(rows, of) -> str: # HTML
+def _tables(rows, of, table) -> str: # HTML
     "Every table of a study; `of` names the study where there are several."
-    return "".join(table_section(report.table(rows, n), heading(n) + of) for n in report.table_names(rows))
+    return "".join(table_section(table(rows, n), heading(n) + of) for n in report.table_names(rows))
 
 def _settings(suite) -> str: # HTML
     "The parameters of every part, as they stand in profiles/."
@@ -235,15 +235,16 @@ def _settings(suite) -> str: # HTML
     return "".join(_folded(f"{s.profile}, {s.part}", f'<pre tabindex="0">{plain(text(s))}</pre>') for s in suite)
 
 # %% ../nbs/11_page.ipynb #11d5571c
-def _study(rows, s, root, of): # of one data set and network: title, facts, verdicts, overview, tables
+def _study(rows, s, root, of, table): # of one data set and network: title, facts, verdicts, overview, tables
     sides, made = sidecars(rows, root), overview(rows)
     about = "<dl>" + "".join(f"<dt>{plain(k)}</dt><dd>{plain(v)}</dd>" for k, v in facts(rows, s, sides)) + "</dl>"
     said = f"<p><strong>{plain(report.note(rows.dataset[0]).strip())}</strong></p>" if report.note(rows.dataset[0]) else ""
-    return [f"<h3>{plain(of.removeprefix(': '))}</h3>" * bool(of) + said + about, verdicts(rows, s), table_section(made, f"Clean, corrupted and attacked{of}") if made else "", _tables(rows, of)], sides
+    return [f"<h3>{plain(of.removeprefix(': '))}</h3>" * bool(of) + said + about, verdicts(rows, s), table_section(made, f"Clean, corrupted and attacked{of}") if made else "", _tables(rows, of, table)], sides
 
 def page(rows:pd.DataFrame, # of one profile
          suite:list[config.Settings], # of the profile, from `config.suite`
          root, # results folder
+         table=report.table, # (rows, name) -> Table
         ) -> str: # HTML
     "The whole page. ValueError if there are no rows of the profile's data sets and networks."
     root, found = Path(root), []
@@ -252,7 +253,7 @@ def page(rows:pd.DataFrame, # of one profile
         if len(part): found.append((s, validate(part)))
     if not found: raise ValueError(f"{suite[0].profile}: no rows, so there is nothing to report; make repro PROFILE={suite[0].profile} makes them")
     of = [f": {label(s.data.name)}, {s.model.name}" * (len(found) > 1) for s, _ in found]
-    parts, sides = zip(*(_study(part, s, root, o) for (s, part), o in zip(found, of)))
+    parts, sides = zip(*(_study(part, s, root, o, table) for (s, part), o in zip(found, of)))
     about, judged, seen, tables = map("".join, zip(*parts))
     folder = root / suite[0].profile / "figures"
     drawn = "".join(figure(folder, name, text, k) for k, (name, text) in enumerate(captions(folder).items(), 1))
@@ -272,7 +273,8 @@ def write_page(rows:pd.DataFrame, # of one profile, from `read_rows`
                suite:list[config.Settings], # of the profile, from `config.suite`
                root, # results folder
                out, # the file
+               table=report.table, # (rows, name) -> Table
               ) -> Path: # the file
     "One HTML file with all that the profile's rows say. ValueError without rows."
-    atomic_write(Path(out), page(rows, suite, root))
+    atomic_write(Path(out), page(rows, suite, root, table))
     return Path(out)

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['PAGES', 'FILES', 'SHOWN', 'PHOTO', 'STYLE', 'ICON', 'EXPLORE', 'SETTINGS', 'rooms', 'module_of', 'symbols',
            'with_links', 'SiteError', 'prepared', 'reference', 'docments_fields', 'as_rst', 'mathml', 'stage_notebook',
-           'cell_sources', 'linked_table', 'studies', 'result_tables', 'result_figures', 'result_page', 'photograph',
-           'write_pictures', 'corruption_errors', 'explorer', 'write_executed', 'write_results', 'write_notebooks',
-           'write_reference', 'write_sources', 'broken', 'setup', 'copy_files', 'build', 'main']
+           'cell_sources', 'linked_table', 'studies', 'table', 'result_tables', 'result_figures', 'result_page',
+           'photograph', 'write_pictures', 'corruption_errors', 'explorer', 'write_executed', 'write_results',
+           'write_notebooks', 'write_reference', 'write_sources', 'broken', 'setup', 'copy_files', 'build', 'main']
 
 # %% ../nbs/15_site.ipynb #1b29f9d6
 import functools
@@ -228,11 +228,21 @@ def studies(profile:str) -> list: # (Settings, rows) of each part that has rows
     found = [(s, rows[(rows.dataset == s.data.name) & (rows.model == s.model.name) & (rows.protocol != "speed")].reset_index(drop=True)) for s in suite]
     return [(s, part) for s, part in found if len(part)]
 
+@functools.cache
+def _table_of(profile, dataset, model, name):
+    return report.table(next(rows for s, rows in studies(profile) if (s.data.name, s.model.name) == (dataset, model)), name)
+
+def table(rows, # of one profile, data set and network
+          name:str,
+         ) -> report.Table:
+    "A table of the report, made once though two pages show it."
+    return _table_of(*rows[report.STUDY].iloc[0], name)
+
 def result_tables(s, rows) -> str: # Markdown
     "Every table of a study, numbers linked to their sources."
     lines, short = [], _slug(s.part)
     for name in report.table_names(rows):
-        made, key = report.table(rows, name), f"{short}-{_slug(name)}"
+        made, key = table(rows, name), f"{short}-{_slug(name)}"
         lines += [f"### {page.heading(name)}", "", html.escape(made.caption), "", _raw(linked_table(rows, made, s, key) + cell_sources(rows, made, s, key))]
     return "\n".join(lines)
 
@@ -468,7 +478,7 @@ def copy_files(out:Path):
         for kind in ("rows", "figures"):
             if (of := config.root() / "results" / p / kind).exists(): shutil.copytree(of, out / "results" / p / kind, ignore=shutil.ignore_patterns("*.npz"))
         suite, rows = zip(*studies(p))
-        page.write_page(pd.concat(rows, ignore_index=True), list(suite), config.root() / "results", out / f"{p}.html")
+        page.write_page(pd.concat(rows, ignore_index=True), list(suite), config.root() / "results", out / f"{p}.html", table)
 
 def build(out=None, # the site; default: _docs
           sources=None, # what it is made of; default: _proc
