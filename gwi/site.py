@@ -96,7 +96,7 @@ def prepared(nb, # as nbformat reads it
     "The notebook as the site shows it."
     cells, depth = [], name.count("/")
     for cell in nb.cells:
-        if re.match(r"\s*#\|\s*(hide|default_exp)\b", cell.source): continue
+        if re.match(r"\s*#\|\s*(hide|default_exp)\b", cell.source) or "readme" in cell.metadata.get("tags", []): continue  # hidden everywhere, or only for the README
         if cell.cell_type == "markdown": cell.source = _relink(with_links(cell.source), depth)
         elif cell.cell_type == "code":
             if failed := [o for o in cell.outputs if o.output_type == "error"]: raise SiteError(f"{name}: a cell failed with {failed[0].ename}; run `python tests/execute.py nbs/{name}.ipynb`")

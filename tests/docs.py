@@ -1,4 +1,4 @@
-"What `make test-docs` runs: every page of the site in Chromium, light and wide, dark and narrow. Ends with 'N passed, N failed'. SHOTS=folder keeps pictures of three pages."
+"What `make test-docs` runs: every page of the site in Chromium, light and wide, dark and narrow. Ends with 'N passed, N failed'. SHOTS=nbs/pictures keeps the README's pictures of three pages."
 import functools
 import http.server
 import os
@@ -110,7 +110,7 @@ def some(base, axe, mode, names):
         page = chromium.new_context(**MODES[mode]).new_page()
         for name in names:
             wrong = results[f"{name} ({mode})"] = visit(page, base, name)
-            if (folder := os.environ.get("SHOTS")) and (shown := SHOWN.get(name.removesuffix(".html"))): page.screenshot(path=f"{folder}/{shown}-{mode.split(',')[0]}.png")
+            if mode.startswith("light") and (folder := os.environ.get("SHOTS")) and (shown := SHOWN.get(name.removesuffix(".html"))): page.screenshot(path=f"{folder}/{shown}.png")
             if not name.startswith("runs/"): wrong += looked_at(page, axe, name in WHOLE)
     return results
 
