@@ -134,6 +134,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                             'gwi.claims.holm': ('claims.html#holm', 'gwi/claims.py'),
                             'gwi.claims.interval': ('claims.html#interval', 'gwi/claims.py'),
                             'gwi.claims.lacking': ('claims.html#lacking', 'gwi/claims.py'),
+                            'gwi.claims.limits': ('claims.html#limits', 'gwi/claims.py'),
                             'gwi.claims.measured': ('claims.html#measured', 'gwi/claims.py'),
                             'gwi.claims.paired': ('claims.html#paired', 'gwi/claims.py'),
                             'gwi.claims.pairs': ('claims.html#pairs', 'gwi/claims.py'),

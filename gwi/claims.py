@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CLAIMS', 'VARIANT', 'SIGNS', 'HEAD', 'COLORS', 'measured', 'pairs', 'paired', 'interval', 'holm', 'verdict', 'assess',
-           'bootstrap', 'picture_errors', 'words', 'arm_words', 'table_text', 'short_table', 'lacking', 'caption',
-           'figure_claims', 'write_claims', 'write_figures']
+           'bootstrap', 'picture_errors', 'words', 'arm_words', 'table_text', 'short_table', 'limits', 'lacking',
+           'caption', 'figure_claims', 'write_claims', 'write_figures']
 
 # %% ../nbs/11_claims.ipynb #b0e1f3ce
 import re
@@ -178,9 +178,19 @@ def short_table(found:pd.DataFrame, # from `assess`
     "The primary claims for a front page."
     lines = []
     for r in found[found.family == "primary"].itertuples():
-        arm, n, reference, effect, _, verdict = _cells(r, True)
-        lines.append([f"({r.claim}) {CLAIMS.get(r.claim, '')}", arm, effect, n, verdict])
-    return pipe(["claim of the abstract", "test", "effect [95 %]", "seeds", "verdict"], lines)
+        arm, n, reference, effect, adjusted, verdict = _cells(r, True)
+        lines.append([f"({r.claim}) {CLAIMS.get(r.claim, '')}", arm, n, effect, adjusted.partition(", p")[0], verdict])
+    return pipe(["claim of the abstract", "test", "seeds", "effect [95 %]", "adjusted (Holm)", "verdict"], lines)
+
+def limits(found:pd.DataFrame, # from `assess`
+          ) -> list[str]: # a sentence a claim
+    "What a supported claim does not go with: other comparisons of the same claim that are not supported."
+    said = []
+    for claim in found.claim[(found.family == "primary") & (found.verdict == "supported")]:
+        against = found[(found.claim == claim) & (found.family == "secondary") & (found.verdict == "not supported")]
+        shown = ["{}, {}".format(*_cells(r, False)[::3]) for r in against.itertuples()]
+        if shown: said.append(f"({claim}) holds as stated; of its secondary comparisons these are not supported: {'; '.join(shown)}.")
+    return said
 
 def lacking(found, s:config.Settings) -> str: # "5 of 10 planned", or nothing
     "How far the primary comparison is that lacks most of its planned pairs of seeds."

@@ -167,8 +167,8 @@ def write_effects(rows:pd.DataFrame, # from `read_rows`
     return notes
 
 def _caption(name, part):
-    if name == "failures": return caption(part, "clean", "Corrupted test pictures (highest severity) on which standard and gwi of the first seed differ: of each corruption the one with the surest wrong answer; below each its class and the wrong answer")
-    if name == "every": return caption(part, "clean", "Every method, and every changed setting of gwi (open), against standard training, seed by seed (number of seeds in brackets); bars: 95 % t intervals, not corrected for their number")
+    if name == "failures": return caption(part, "clean", "Corrupted test pictures (highest severity) on which standard and gwi of the first seed differ: of each of up to nine corruptions the one with the surest wrong answer; below each its class and the wrong answer")
+    if name == "every": return caption(part, "clean", "Every method, and every changed setting of gwi (open), against standard training, seed by seed (number of seeds in brackets); bars: 95 % t intervals, not corrected for their number; those of adversarial training go beyond the edge. Methods with fewer seeds are compared on those alone: two methods stand against each other in the table of the claims, not here")
     kind = name.removeprefix("effects-").replace("-", " ")
     return caption(part, "clean" if kind == "clean class" else "corruption", f"Difference of the error {KINDS[kind]} to standard training, seed by seed; bars: 95 % t intervals, not corrected for their number")
 

@@ -124,7 +124,9 @@ def figure_attack(rows:pd.DataFrame) -> Figure: # two columns wide, with one att
     columns = len(panels) if len(panels) < 5 else 3
     figure = new_figure(6.9 if len(panels) > 1 else 3.3, 0.8 + 1.7 * -(-len(panels) // columns), rows)
     for i, (ax, attack) in enumerate(zip(axes := _grid(figure, panels, columns, sharey=True), panels)):
-        _lines(ax, values[values.condition.isin(["clean", attack])], "level")
+        part = values[values.condition == attack]
+        clean = values[(values.condition == "clean") & values.n.isin(part.n)]  # no ε = 0 beside an attack on other pictures
+        _lines(ax, pd.concat([clean, part]), "level")
         marked = suspect[suspect.condition == attack]
         ax.plot(pd.to_numeric(marked.level), 100 - marked["mean"], "o", mfc="none", mec="black", ms=9, mew=0.7)
         ax.set(title=label(attack), xlabel="ε × 255", ylabel="" if i % columns else "accuracy (%)", xticks=sorted(set(pd.to_numeric(values.level))))
@@ -199,7 +201,6 @@ def figure_ablation(rows:pd.DataFrame) -> Figure: # two panels a row, three beyo
         ax.set(xlabel=label(key), ylabel="" if i % columns else "error (%)")
         ax.set_xticks(list(places.values()), list(places))
         ax.margins(x=0.05 if len(places) > 2 else 0.3)
-    axes[0].set_ylim(0, None)  # last, because it ends the scaling of the shared axis
     _legend(figure, axes)
     return figure
 
@@ -266,7 +267,7 @@ FIGURES = {"groups": ("F1", "clean", None, "Groups of channels of one test image
            "gradcam": ("F2", "clean", None, "Grad-CAM on sample test images: what keeps its contrast carries the decision, the line surrounds the upper half of the map"),
            "severity": ("F3", "corruption", figure_severity, "Error against severity, mean over the corruptions of a family; bars: one standard deviation over seeds"),
            "heatmap": ("F3", "corruption", figure_heatmap, "Error (%) per method and corruption, mean over severities and seeds; mCE: plain mean over the 15 corruptions"),
-           "attack": ("F4", "attack", figure_attack, "Accuracy under L∞ attacks of radius ε; ε = 0 is the clean accuracy of the same runs; a ring: suspected gradient masking"),
+           "attack": ("F4", "attack", figure_attack, "Accuracy under L∞ attacks of radius ε; ε = 0 is the clean accuracy of the same runs, left out beside an attack on fewer images; a ring: suspected gradient masking"),
            "lowdata": ("F5", "lowdata", figure_lowdata, ""),
            "training": ("F6", "training", figure_training, "Training loss and training error"),
            "diversity": ("", "training", figure_diversity, "Diversity of the features at the inhibited layer: effective rank, and cosine between the means of the groups"),

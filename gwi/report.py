@@ -359,7 +359,7 @@ def caption(rows:pd.DataFrame, # of one profile, data set and network
     "What a table or figure shows: profile, data set, network, seeds, images, last epoch and the command."
     values, first = in_order(seed_values(rows, name)), rows.iloc[0]
     seeds = values.groupby("method", sort=False).seed.nunique()
-    images = "training image" if name == "training" else "test image"
+    images = "training sample" if name == "training" else "test image"
     return (f"{number and number + ': '}{text or title(rows, name)}. Profile {first.profile}, data set {label(first.dataset)}, network {first.model};"
             f" {_counts(seeds.to_numpy(), 'seed', seeds.index.map(label).to_numpy())}; {_counts(values.n.to_numpy(), images, values.condition.map(label).to_numpy())};"
             f" last epoch{_epochs(rows, values.run)}.{_test_set(rows, values)}{note(first.dataset)}{signs} Made by: make repro PROFILE={first.profile}")
@@ -437,6 +437,7 @@ def _signs(cells, rows):
     best = [f"{way} {', '.join(map(label, some))}" for way, some in (("lowest", [m for m in best if m not in HIGHER]), ("highest", [m for m in best if m in HIGHER])) if some]
     official = ", measured on the official files" if "corruption" in set(cells.protocol) and "regenerated" in set(rows.level[rows.condition == "test set"]) else ""
     signs = {"Mean ± sample standard deviation over seeds.": cells["std"].notna().any(), f"Bold: {'; '.join(best)}.": best,
+             "An attack on fewer images stands beside no other column.": cells[(cells.protocol == "attack") & (cells.condition != "clean")].images.nunique() > 1,
              f"[ ]: published value{official}.": cells.published.notna().any(), "†: suspected gradient masking, not ranked.": cells.suspect.any()}
     return "".join(f" {text}" for text, occurs in signs.items() if occurs)
 

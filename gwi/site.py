@@ -65,9 +65,9 @@ def symbols() -> dict: # "corrupt" or "gwi.corruption.corrupt" -> the full name
 
 def with_links(text:str # Markdown
               ) -> str:
-    "Names of the package in backticks as references."
+    "Names of the package in backticks as references; a single small word may mean anything and is left alone."
     def name(match):
-        full = symbols().get(match[1].removesuffix("()"))
+        full = symbols().get(match[1].removesuffix("()")) if re.search(r"[A-Z_.(]", match[1]) else None
         return f"{{py:obj}}`{match[1]} <{full}>`" if full else match[0]
     parts = re.split(r"(```.*?```|\[[^\]]*\]\([^)]*\))", text, flags=re.S)  # not inside code blocks and links
     return "".join(p if k % 2 else re.sub(r"(?<![`}])`([A-Za-z_][\w.]*(?:\(\))?)`(?!`)", name, p) for k, p in enumerate(parts))
@@ -203,7 +203,7 @@ def cell_sources(rows, # of one profile, data set and network
         notebook = stage_notebook(s, first.protocol, first.method)
         shown = f'<a href="../{_run_page(s, notebook)}.html">{html.escape(notebook.stem)}</a>' if notebook else "not kept"
         lines.append([f'<span id="{key}-{_slug(name)}">{html.escape(name)}</span>', "; ".join(f"{p}: {' '.join(links)}" for p, links in files.items()), f"<code>{html.escape(_command(first.protocol, first.run))}</code>", shown])
-    return (f"<details><summary>Where these numbers come from</summary>\n<p>A rows file for each seed; the command makes the first of them, with the profile's parameters in params.yaml.</p>"
+    return (f"<details><summary>Where these numbers come from</summary>\n<p>A rows file for each seed; the command makes the first of them, with the profile's parameters in params.yaml. An executed notebook is kept where the stage ran in the pipeline; runs made one by one, by that command, leave none.</p>"
             + page.html_table([["line of the table", "rows, by seed", "command", "executed notebook"], *lines], f"Sources of {made.name}", words=True) + "</details>\n")
 
 def _run_page(s, notebook): return f"runs/{s.profile}/{_slug(s.part)}/{_slug(notebook.stem.replace('+', ' and '))}"
@@ -285,11 +285,11 @@ def write_pictures(out:Path):
                 picture = Image.fromarray(corrupt(clean, name, severity, constants=constants)[0])
                 picture.save(out / f"{name}-{severity}-{size}.{'png' if size == 32 else 'jpg'}")
 
-def corruption_errors(rows) -> dict: # corruption -> severity -> method -> error in per cent
-    "Mean error over seeds."
+def corruption_errors(rows) -> dict: # corruption -> severity -> method -> [error in per cent, its standard deviation, seeds]
+    "Mean, standard deviation and number of seeds."
     part = rows[(rows.protocol == "corruption") & (rows.metric == "error") & rows.condition.isin([*config.CORRUPTIONS, *config.HELD_OUT])]
-    means = part.groupby(["condition", "level", "method"], sort=False).value.mean().round(2)
-    return {c: {str(k): {label(m): v for m, v in of.droplevel([0, 1]).items()} for k, of in some.groupby(level=1, sort=False)} for c, some in means.groupby(level=0, sort=False)}
+    means = part.groupby(["condition", "level", "method"], sort=False).value.agg(["mean", "std", "size"]).round(2).fillna(0)
+    return {c: {str(k): {label(m[-1]): list(v) for m, *v in of.itertuples()} for k, of in some.groupby(level=1, sort=False)} for c, some in means.groupby(level=0, sort=False)}
 
 def explorer() -> str: # Markdown
     "The page: choices, two pictures, a table of errors."
@@ -302,10 +302,10 @@ def explorer() -> str: # Markdown
 <label>Errors of <select name="profile">{''.join(option(p, f"{n} ({p})") for p, n in names.items())}</select></label></form>
 <div class="pair"><figure><img id="close" width="224" height="224" src="../_static/explorer/{config.CORRUPTIONS[0]}-3-224.jpg" alt="The photograph of a flower, corrupted"><figcaption>224 pixels, ImageNet's constants</figcaption></figure>
 <figure><img id="far" class="pixels" width="224" height="224" src="../_static/explorer/{config.CORRUPTIONS[0]}-3-32.png" alt="The same with 32 pixels, corrupted"><figcaption>32 pixels, CIFAR's constants, as the networks see pictures</figcaption></figure></div>
-<div class="box" tabindex="0" role="region" aria-label="Errors"><table id="errors" aria-live="polite"><thead><tr><th scope="col">method</th><th scope="col">error (%)</th><th scope="col"></th></tr></thead><tbody></tbody></table></div>
+<div class="box" tabindex="0" role="region" aria-label="Errors"><table id="errors" aria-live="polite"><thead><tr><th scope="col">method</th><th scope="col">error (%)</th><th scope="col">seeds</th><th scope="col"></th></tr></thead><tbody></tbody></table></div>
 <script type="application/json" id="explorer-errors">{json.dumps(found)}</script>"""
     return "\n".join(["# Corruption explorer", "", "> What a corruption looks like, and what it costs each method.", "", _raw(body), "",
-                      "Errors are means over the seeds of the profile, of its test pictures under this corruption and severity ([Results](index.md)); those of CIFAR-10 are of its JPEG quality-75 copy. "
+                      "Errors are means ± sample standard deviations over the seeds of the profile, of its test pictures under this corruption and severity ([Results](index.md)); those of CIFAR-10 are of its JPEG quality-75 copy. "
                       "The photograph is in no test set: *Flower*, Derek Key 2012, CC BY 2.0, from scikit-learn's samples."])
 
 # %% ../nbs/15_site.ipynb #26302039
@@ -336,7 +336,7 @@ def write_results(out:Path):
     (folder / "index.md").write_text("\n".join(["# Results", "", "> Every table and every figure, and where each number comes from.", "", text, "", table, "", "[What works and what has run](support.md)", "", _toctree([*profiles, "support"])]), encoding="utf-8")
     told = [(p, f) for p in profiles for f in sorted((config.root() / "results" / p / "tables").glob("claims*.md"))]
     (folder / "claims.md").write_text("\n\n".join(["# Claims", "> Every claim of the abstract as a comparison that could refute it. The rules: [claims](../11_claims.ipynb).", *(f"## {p}\n\n" + re.sub(r"^## ", "### ", f.read_text(encoding="utf-8"), flags=re.M) for p, f in told)]), encoding="utf-8")
-    (folder / "support.md").write_text((config.root() / "results" / "support.md").read_text(encoding="utf-8"), encoding="utf-8")
+    report.write_support(report.read_rows(config.root() / "results"), folder / "support.md", config.root() / "results")
     (folder / "explorer.md").write_text(explorer(), encoding="utf-8")
 
 # %% ../nbs/15_site.ipynb #091a6bd5
@@ -413,10 +413,10 @@ if (form) {
       picture.alt = `The photograph of a flower under ${corruption.selectedOptions[0].text}, severity ${k}`;
     }
     const found = Object.entries((errors[profile.value][name] || {})[k] || {});
-    document.querySelector("#errors tbody").replaceChildren(...found.map(([method, error]) => {
+    document.querySelector("#errors tbody").replaceChildren(...found.map(([method, [error, std, seeds]]) => {
       const row = document.createElement("tr");
-      row.innerHTML = "<th scope=row></th><td></td><td><span class=bar></span></td>";
-      row.cells[0].textContent = method; row.cells[1].textContent = error.toFixed(2);
+      row.innerHTML = "<th scope=row></th><td></td><td></td><td><span class=bar></span></td>";
+      row.cells[0].textContent = method; row.cells[1].textContent = error.toFixed(2) + (seeds > 1 ? ` ± ${std.toFixed(2)}` : ""); row.cells[2].textContent = seeds;
       row.querySelector(".bar").style.width = error + "%";
       return row;
     }));
