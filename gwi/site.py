@@ -63,11 +63,13 @@ def symbols() -> dict: # "corrupt" or "gwi.corruption.corrupt" -> the full name
             found[short] = full if short not in found else None  # two modules have it
     return {k: v for k, v in found.items() if v}
 
-def with_links(text:str # Markdown
+def with_links(text:str, # Markdown
+               room:str="", # the module that the text is about
               ) -> str:
-    "Names of the package in backticks as references; a single small word may mean anything and is left alone."
+    "Names of the package in backticks as references. A single small word may mean anything: it is one only where the text is about its module."
     def name(match):
-        full = symbols().get(match[1].removesuffix("()")) if re.search(r"[A-Z_.(]", match[1]) else None
+        full = symbols().get(match[1].removesuffix("()"))
+        if not re.search(r"[A-Z_.(]", match[1]) and full != f"gwi.{room}.{match[1]}": full = None
         return f"{{py:obj}}`{match[1]} <{full}>`" if full else match[0]
     parts = re.split(r"(```.*?```|\[[^\]]*\]\([^)]*\))", text, flags=re.S)  # not inside code blocks and links
     return "".join(p if k % 2 else re.sub(r"(?<![`}])`([A-Za-z_][\w.]*(?:\(\))?)`(?!`)", name, p) for k, p in enumerate(parts))
@@ -97,7 +99,7 @@ def prepared(nb, # as nbformat reads it
     cells, depth = [], name.count("/")
     for cell in nb.cells:
         if re.match(r"\s*#\|\s*(hide|default_exp)\b", cell.source) or "readme" in cell.metadata.get("tags", []): continue  # hidden everywhere, or only for the README
-        if cell.cell_type == "markdown": cell.source = _relink(with_links(cell.source), depth)
+        if cell.cell_type == "markdown": cell.source = _relink(with_links(cell.source, re.sub(r"^\d+_", "", name)), depth)
         elif cell.cell_type == "code":
             if failed := [o for o in cell.outputs if o.output_type == "error"]: raise SiteError(f"{name}: a cell failed with {failed[0].ename}; run `python tests/execute.py nbs/{name}.ipynb`")
             cell.source = re.sub(r"^#\|.*\n?", "", cell.source, flags=re.M).strip("\n")
