@@ -158,6 +158,11 @@ def verify(profiles=("small", "cifar10-cpu"), say=print) -> bool: # whether all 
         wrong, n = stale_tables(profile) if runs else ([], 0)
         say(f"{profile}: {n - len(wrong)} of {n} files of tables are what the rows say" + "".join(f"\n  {f} is not" for f in wrong[:10]))
         well &= not (faults or wrong or old)
+    with tempfile.TemporaryDirectory() as out:
+        report.write_support(report.read_rows(config.root() / "results"), f"{out}/support.md", config.root() / "results")
+        current = filecmp.cmp(f"{out}/support.md", config.root() / "results" / "support.md", shallow=False)
+    say(f"results/support.md: {'is' if current else 'is not (make support)'} what the rows say")
+    well &= current
     begin = time.monotonic()
     lines = [compared(retrained(), seed_tolerance(), "small: trained and evaluated anew (tolerance: 3 standard deviations over seeds, at least a point)")]
     try: lines.append(compared(reevaluated(), 0.5, "cifar10-cpu: published weights evaluated anew (tolerance: half a point)"))
