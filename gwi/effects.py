@@ -97,10 +97,13 @@ def figure_every(rows:pd.DataFrame, # of one profile, data set and network
     if found.empty: raise ValueError(f"nothing to compare with {reference}")
     arms = list(dict.fromkeys(found.arm))
     figure = new_figure(6.9, 0.8 + 0.17 * len(arms), rows)
-    for ax, (measure, title) in zip(figure.subplots(1, 2, sharey=True), EVERY.items()):
+    panels = {m: title for m, title in EVERY.items() if m in set(found.measure)}
+    for ax, (measure, title) in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items()):
         part = found[found.measure == measure]
-        near = part[~part.arm.str.contains("|".join(ADVERSARIAL))].effect.abs()  # adversarial training costs so much that the others could not be told apart
-        edge = 1.3 * max(1, near.max() if len(near) else part.effect.abs().max())
+        near = part[~part.arm.str.contains("|".join(ADVERSARIAL))]  # adversarial training costs so much that the others could not be told apart
+        near = near if len(near) else part
+        bars = near[near.n > 2][["low", "high"]].abs().max().max()  # those of two seeds would hide all else
+        edge = max(1.3 * max(1, near.effect.abs().max()), 1.05 * (0 if np.isnan(bars) else bars))
         for r in part.itertuples():
             color, y = style(r.arm.split(" ")[0])["color"], arms.index(r.arm)
             if r.n > 1: ax.plot([r.low, r.high], [y, y], color=color, linewidth=1.4)
@@ -168,7 +171,7 @@ def write_effects(rows:pd.DataFrame, # from `read_rows`
 
 def _caption(name, part):
     if name == "failures": return caption(part, "clean", "Corrupted test pictures (highest severity) on which standard and gwi of the first seed differ: of each of up to nine corruptions the one with the surest wrong answer; below each its class and the wrong answer")
-    if name == "every": return caption(part, "clean", "Every method, and every changed setting of gwi (open), against standard training, seed by seed (number of seeds in brackets); bars: 95 % t intervals, not corrected for their number; those of adversarial training go beyond the edge. Methods with fewer seeds are compared on those alone: two methods stand against each other in the table of the claims, not here")
+    if name == "every": return caption(part, "clean", "Every method, and every changed setting of gwi (open), against standard training, seed by seed (number of seeds in brackets); bars: 95 % t intervals, not corrected for their number; those of adversarial training, and of two seeds, may go beyond the edge. Methods with fewer seeds are compared on those alone: two methods stand against each other in the table of the claims, not here")
     kind = name.removeprefix("effects-").replace("-", " ")
     return caption(part, "clean" if kind == "clean class" else "corruption", f"Difference of the error {KINDS[kind]} to standard training, seed by seed; bars: 95 % t intervals, not corrected for their number")
 

@@ -189,15 +189,18 @@ def _axis(levels):
 def figure_ablation(rows:pd.DataFrame) -> Figure: # two panels a row, three beyond four settings
     "Error against each setting that was changed, with the unchanged runs as a dashed line."
     cells = summary(rows, "ablation")
-    keys, names = [c for c in cells.condition.unique() if c != "unchanged"], cells["column"].unique()
+    keys, names, methods = [c for c in cells.condition.unique() if c != "unchanged"], cells["column"].unique(), method_order(cells.method)
     columns = min(len(keys), 2 if len(keys) < 5 else 3)
     figure = new_figure(3.3 if columns == 1 else 6.9, 0.8 + 1.7 * -(-len(keys) // columns), rows)
     for i, (ax, key) in enumerate(zip(axes := _grid(figure, keys, columns, sharey=True), keys)):
+        places = _axis(in_order(cells[cells.condition == key]).level.unique())
         for column, color, marker in zip(names, ("#0072B2", "#D55E00"), "os"):
-            part = cells[(cells.condition == key) & (cells["column"] == column)]
-            places = _axis(in_order(cells[cells.condition == key]).level.unique())
-            ax.errorbar(part.level.map(places), part["mean"], part["std"], color=color, marker=marker, label=column)
-            for mean in cells.loc[(cells.condition == "unchanged") & (cells["column"] == column), "mean"]: ax.axhline(mean, color=color, ls="--", lw=0.8)
+            for method in methods:
+                part = cells[(cells["column"] == column) & (cells.method == method)]
+                shown, name = (color, column) if len(methods) == 1 else (style(method)["color"], f"{label(method)}, {column}")
+                changed = part[part.condition == key]
+                ax.errorbar(changed.level.map(places), changed["mean"], changed["std"], color=shown, marker=marker, label=name)
+                for mean in part.loc[part.condition == "unchanged", "mean"]: ax.axhline(mean, color=shown, ls="--", lw=0.8)
         ax.set(xlabel=label(key), ylabel="" if i % columns else "error (%)")
         ax.set_xticks(list(places.values()), list(places))
         ax.margins(x=0.05 if len(places) > 2 else 0.3)

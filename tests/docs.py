@@ -28,6 +28,9 @@ def serve():
     return f"http://127.0.0.1:{server.server_port}/"
 
 
+def browser(p): return p.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+
+
 def visit(page, base, name):
     "What is wrong with a page when it loads."
     wrong, size = [], [0]
@@ -106,8 +109,7 @@ def some(base, axe, mode, names):
     "page -> what is wrong, in a browser of its own."
     results = {}
     with sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = chromium.new_context(**MODES[mode]).new_page()
+        page = browser(p).new_context(**MODES[mode]).new_page()
         for name in names:
             wrong = results[f"{name} ({mode})"] = visit(page, base, name)
             if mode.startswith("light") and (folder := os.environ.get("SHOTS")) and name in SHOWN:
@@ -119,7 +121,7 @@ def some(base, axe, mode, names):
 def in_use(base):
     "What is wrong with what a reader does on the pages."
     with sync_playwright() as p:
-        page = p.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"]).new_context().new_page()
+        page = browser(p).new_context().new_page()
         return {"search: orthogonality": search(page, base, "orthogonality", "inhibition"), "search: low data": search(page, base, "low+data", "known_differences"), "keyboard": keyboard(page, base)}
 
 
