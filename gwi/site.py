@@ -355,7 +355,7 @@ def write_notebooks(out:Path):
     listed = {p for pages in PAGES.values() for p in pages} | {"index", *rooms()}
     for path in sorted([*nbs.glob("*.ipynb"), *nbs.glob("tutorials/*.ipynb")]):
         name = path.relative_to(nbs).with_suffix("").as_posix()
-        if name not in listed and name != "90_end_to_end": raise SiteError(f"{name}.ipynb has no place in the navigation; give it one in PAGES (nbs/15_site.ipynb)")
+        if name not in listed and name != "90_two_processes": raise SiteError(f"{name}.ipynb has no place in the navigation; give it one in PAGES (nbs/15_site.ipynb)")
         nb = prepared(nbformat.read(path, 4), name)
         if name == "index": nb.cells.append(nbformat.v4.new_markdown_cell("\n".join(_toctree(pages, part) for part, pages in PAGES.items())))
         (out / name).parent.mkdir(parents=True, exist_ok=True)
@@ -368,9 +368,9 @@ def write_reference(out:Path):
     for room, module in names.items(): (out / "api" / f"{module}.md").write_text(reference(room), encoding="utf-8")
     lines = [f"- [{module}]({module}.md)" for module in names.values()]
     (out / "api" / "index.md").write_text("\n".join(["# API", "", "> Every public name of the package, module by module, in the order in which they import each other.", "", *lines, "", _toctree(names.values())]), encoding="utf-8")
-    lines = [f"- [{room}]({room}.ipynb)" for room in [*names, "90_end_to_end"]]
+    lines = [f"- [{room}]({room}.ipynb)" for room in [*names, "90_two_processes"]]
     text = "The package is written in these notebooks: each becomes a module, imports only modules above it, and is its own explanation and its own test."
-    (out / "rooms.md").write_text("\n".join(["# Rooms", "", "> One notebook, one module.", "", text, "", *lines, "", _toctree([*names, "90_end_to_end"])]), encoding="utf-8")
+    (out / "rooms.md").write_text("\n".join(["# Rooms", "", "> One notebook, one module.", "", text, "", *lines, "", _toctree([*names, "90_two_processes"])]), encoding="utf-8")
 
 def write_sources(out # folder, made anew
                  ):
