@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from .claims import arm_words, interval, pairs
-from .figures import LOOK, add_caption, new_figure, save
-from .report import ADVERSARIAL, caption, corruption_means, in_order, label, main_runs, method_order, pipe, read_explain, studies, style, validate
+from .figures import LOOK, add_caption, class_word, explained, new_figure, save
+from .report import ADVERSARIAL, caption, corruption_means, in_order, label, main_runs, method_order, pipe, studies, style, validate
 
 # %% ../nbs/11_effects.ipynb #0197e0ab
 KINDS = {"corruption": "of every corruption, mean over its severities", "class": "of every class under the 15 corruptions", "clean class": "of every class, clean"}
@@ -118,15 +118,13 @@ def figure_every(rows:pd.DataFrame, # of one profile, data set and network
 
 # %% ../nbs/11_effects.ipynb #a55a180b
 @matplotlib.rc_context(LOOK)
-def figure_failures(arrays:dict, # of `read_explain`, a run of gwi
-                    classes=None, # names
+def figure_failures(arrays:dict, # of `figures.explained`, a run of gwi
                     rows=None, # whose data set and network the title names
                     n:int=9, # pictures a row at most
                    ): # two columns wide
     "Pictures that one of two networks has right. ValueError if there are none."
     if "differ_images" not in arrays: raise ValueError("no pictures on which standard and gwi differ")
-    said = lambda k: str(k) if classes is None else classes[k]
-    figure = new_figure(6.9, 3.2, rows)
+    said, figure = class_word(arrays), new_figure(6.9, 3.2, rows)
     axes = figure.subplots(2, n, squeeze=False, subplot_kw=dict(xticks=[], yticks=[]))
     for line, (ax_row, first, title) in enumerate(zip(axes, (False, True), ("only gwi right", "only standard right"))):
         chosen = np.flatnonzero(arrays["differ_first_right"] == first)[:n]
@@ -160,10 +158,10 @@ def write_effects(rows:pd.DataFrame, # from `read_rows`
     "effects-*.svg and failures.svg of every study, and effects.md beside them."
     out, notes, rows = Path(out), {}, validate(rows)
     for suffix, part in studies(rows):
-        drawn = {f"effects-{kind.replace(' ', '-')}": lambda kind=kind: figure_effects(part, kind) for kind in KINDS} | {"every": lambda: figure_every(part), "failures": lambda: figure_failures(_arrays(part, root), _classes(part, root), part)}
+        drawn = {f"effects-{kind.replace(' ', '-')}": lambda kind=kind: figure_effects(part, kind) for kind in KINDS} | {"every": lambda: figure_every(part), "failures": lambda: figure_failures(explained(part, root).get("gwi", {}), part)}
         for name, draw in drawn.items():
             try: save(draw(), out / f"{name}{suffix}")
-            except (ValueError, FileNotFoundError) as e: notes[name + suffix] = f"skipped: {e}"; continue
+            except ValueError as e: notes[name + suffix] = f"skipped: {e}"; continue
             notes[name + suffix] = "written"
             add_caption(out, name + suffix, _caption(name, part))
         if (text := summary_text(part)).count("\n") > 2: (out / f"effects{suffix}.md").write_text(_caption("effects-corruption", part) + "\n\n" + text, encoding="utf-8")
@@ -174,17 +172,3 @@ def _caption(name, part):
     if name == "every": return caption(part, "clean", "Every method, and every changed setting of gwi (open), against standard training, seed by seed (number of seeds in brackets); bars: 95 % t intervals, not corrected for their number; those of adversarial training, and of two seeds, may go beyond the edge. Methods with fewer seeds are compared on those alone: two methods stand against each other in the table of the claims, not here")
     kind = name.removeprefix("effects-").replace("-", " ")
     return caption(part, "clean" if kind == "clean class" else "corruption", f"Difference of the error {KINDS[kind]} to standard training, seed by seed; bars: 95 % t intervals, not corrected for their number")
-
-def _arrays(part, root):
-    runs = part[part.method == "gwi"].sort_values("seed").drop_duplicates("run")
-    for r in runs.itertuples():
-        try: return read_explain(root, r.profile, r.run)
-        except FileNotFoundError: pass
-    raise FileNotFoundError("no explain.npz of a gwi run")
-
-def _classes(part, root):
-    "Names of the classes in the order of their labels: that in which a run's file lists their errors. None if it has none."
-    for r in part[(part.method == "gwi") & (part.metric == "class_error") & (part.protocol == "clean")].sort_values("seed").head(1).itertuples():
-        file = Path(root) / r.profile / "rows" / r.run / "clean.csv"
-        listed = pd.read_csv(file, dtype=str) if file.is_file() else pd.DataFrame(columns=["metric", "condition"])
-        return list(listed.condition[listed.metric == "class_error"]) or None

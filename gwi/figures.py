@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['LOOK', 'FAMILIES', 'CURVES', 'FIGURES', 'PAPER', 'new_figure', 'save', 'figure_severity', 'figure_heatmap',
            'figure_transfer', 'figure_attack', 'figure_lowdata', 'figure_training', 'figure_diversity',
-           'figure_diagnostics', 'figure_ablation', 'figure_gradcam', 'figure_groups', 'explained', 'add_caption',
-           'write_figures']
+           'figure_diagnostics', 'figure_ablation', 'class_word', 'figure_gradcam', 'figure_groups', 'explained',
+           'add_caption', 'write_figures']
 
 # %% ../nbs/10_figures.ipynb #cce3d2d8
 from pathlib import Path
@@ -208,26 +208,30 @@ def figure_ablation(rows:pd.DataFrame) -> Figure: # two panels a row, three beyo
     return figure
 
 # %% ../nbs/10_figures.ipynb #70e5acb4
+def class_word(arrays:dict): # of `explained` -> function from a label to the name of its class, or "class 3" where the names are not known
+    "How a figure speaks of a class."
+    return lambda k: arrays["classes"][k] if arrays.get("classes") else f"class {k}"
+
 @matplotlib.rc_context(LOOK)
 def figure_gradcam(explained:dict, # method -> arrays of `read_explain`; the same images for all
                    rows=None, # whose data set and network the title names
                    n:int=6, # pictures at most
                   ) -> Figure: # two columns wide
     "Sample images and where each method looks."
-    first = next(iter(explained.values()))
+    first, said = next(iter(explained.values())), class_word(next(iter(explained.values())))
     n, figure = min(n, len(first["images"])), new_figure(6.9, 0.3 + 1.15 * (1 + len(explained)), rows)
     axes = figure.subplots(1 + len(explained), n, squeeze=False, subplot_kw=dict(xticks=[], yticks=[]))
     for j in range(n):
         image, height, width = first["images"][j], *first["images"].shape[1:3]
         axes[0, j].imshow(image)
-        axes[0, j].set_title(f"class {first['labels'][j]}")
+        axes[0, j].set_title(said(first["labels"][j]))
         for ax, arrays in zip(axes[1:, j], explained.values()):
             cam, extent = arrays["cam"][j], (-0.5, width - 0.5, height - 0.5, -0.5)
             ax.imshow(image)
             ax.imshow(np.full_like(cam, 0.5), cmap="gray", vmin=0, vmax=1, alpha=0.9 * (1 - cam), extent=extent, interpolation="bilinear")
             for color, line in (("white", 1.8), ("black", 0.8)) if cam.min() < 0.5 < cam.max() else ():
                 ax.contour(cam, [0.5], colors=[color], linewidths=line, extent=extent, origin="upper")
-            ax.set_xlabel(f"says {arrays['predicted'][j]}" + ("" if arrays["predicted"][j] == first["labels"][j] else " (wrong)"))
+            ax.set_xlabel(f"says {said(arrays['predicted'][j])}" + ("" if arrays["predicted"][j] == first["labels"][j] else " (wrong)"))
     for ax, name in zip(axes[:, 0], ["image", *map(label, explained)]): ax.set_ylabel(name)
     for ax in axes.flatten(): ax.spines[:].set_visible(False); ax.grid(False)
     return figure
@@ -256,14 +260,20 @@ def figure_groups(arrays:dict, # of `read_explain`, an inhibited run
 # %% ../nbs/10_figures.ipynb #30b16859
 def explained(rows:pd.DataFrame, # of one profile, data set and network
               root, # results folder
-             ) -> dict: # method -> arrays of `read_explain`, and `run`
+             ) -> dict: # method -> arrays of `read_explain`, `run`, `classes` (names, or None)
     "The arrays of the first run of standard and of gwi that has them."
     out = {}
     for method, run, profile in rows[rows.method.isin(["standard", "gwi"])].sort_values("seed", kind="stable")[["method", "run", "profile"]].drop_duplicates().itertuples(index=False):
         if method in out: continue
-        try: out[method] = read_explain(root, profile, run) | {"run": run}
+        try: out[method] = read_explain(root, profile, run) | dict(run=run, classes=_classes(Path(root) / profile / "rows" / run))
         except FileNotFoundError: pass
     return {m: out[m] for m in method_order(out)}
+
+def _classes(folder):
+    "Names of the classes in the order of their labels: that in which the run's file lists their errors."
+    if not (file := folder / "clean.csv").is_file(): return None
+    listed = pd.read_csv(file, dtype=str)
+    return list(listed.condition[listed.metric == "class_error"]) or None
 
 # %% ../nbs/10_figures.ipynb #46bd80de
 FIGURES = {"groups": ("F1", "clean", None, "Groups of channels of one test image under gwi: map, size, importance, and confidence in the true class when that group alone is inhibited"),
