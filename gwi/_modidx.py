@@ -747,6 +747,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                             'gwi.report._read': ('report.html#_read', 'gwi/report.py'),
                             'gwi.report._same_seeds': ('report.html#_same_seeds', 'gwi/report.py'),
                             'gwi.report._signs': ('report.html#_signs', 'gwi/report.py'),
+                            'gwi.report._tabular': ('report.html#_tabular', 'gwi/report.py'),
                             'gwi.report._test_set': ('report.html#_test_set', 'gwi/report.py'),
                             'gwi.report._training': ('report.html#_training', 'gwi/report.py'),
                             'gwi.report._verdict': ('report.html#_verdict', 'gwi/report.py'),

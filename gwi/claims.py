@@ -260,7 +260,7 @@ def _within(found, rows, root) -> str: # Markdown, or nothing
 def _latex(found, text):
     lines = [" & ".join(escape(c) for c in [f"({r.claim})", *(c.replace("**", "") for c in _cells(r, True))]) + r" \\" for r in found[found.family == "primary"].itertuples()]
     head = " & ".join(map(escape, HEAD)) + r" \\"
-    return "\n".join([r"\begin{table}", r"\centering\small", rf"\caption{{{escape(text)}}}", r"\begin{tabular}{lp{5cm}rrlll}", r"\toprule", head, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+    return "\n".join([r"\begin{table}", r"\centering\small\setlength{\tabcolsep}{4pt}", rf"\caption{{{escape(text)}}}", r"\begin{tabular}{lp{4.1cm}rrlll}", r"\toprule", head, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
 
 def _studies(rows, suite): # yields suffix of the files, settings, rows; no rows: None
     "The parts of a profile that state claims, with the rows of each."

@@ -425,10 +425,20 @@ class Table:
         return "\n".join([self.caption, "", lines[0], rule, *lines[1:]]) + "\n"
 
     def to_latex(self) -> str:
-        r"A table environment with booktabs rules; needs \usepackage{booktabs}."
-        head, *body = ["{}" * r[0].startswith(("[", "*")) + " & ".join(r) + r" \\" for r in self.text(r"\textbf{{{}}}", escape)]  # \\ would take [ or * of the next line for its own
-        return "\n".join([r"\begin{table}", r"\centering\small\setlength{\tabcolsep}{3pt}", rf"\caption{{{escape(self.caption)}}}",
-                          rf"\begin{{tabular}}{{{'l' * self.words}{'r' * (head.count('&') + 1 - self.words)}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+        r"""Table environments with booktabs rules; needs \usepackage{booktabs}. A page has 6.9 in × 9 in: beyond seven columns of numbers parts of the table stand below
+        each other, beyond sixty lines on further pages."""
+        lines = self.text(r"\textbf{{{}}}", escape)
+        n = len(lines[0]) - self.words
+        parts = [_tabular([r[:self.words] + [r[k] for k in part] for r in lines], self.words) for part in np.array_split(np.arange(n) + self.words, -(-n // 7))]
+        size, a_page = r"\small" if len(parts) == 1 else r"\footnotesize", max(1, 60 // (len(lines) + 1))
+        captions = [escape(self.caption), *[escape(self.caption.split(":")[0].split(";")[0] + ", continued")] * len(parts)]
+        pages = [rf"\centering{size}\setlength{{\tabcolsep}}{{3pt}}" + f"\n\\caption{{{text}}}\n" + "\n\\par\\medskip\n".join(parts[k:k + a_page])
+                 for k, text in zip(range(0, len(parts), a_page), captions)]
+        return "\n".join(f"\\begin{{table}}\n{page}\n\\end{{table}}" for page in pages) + "\n"
+
+def _tabular(lines, words):
+    head, *body = ["{}" * r[0].startswith(("[", "*")) + " & ".join(r) + r" \\" for r in lines]  # \\ would take [ or * of the next line for its own
+    return "\n".join([rf"\begin{{tabular}}{{{'l' * words}{'r' * (len(lines[0]) - words)}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"])
 
 # %% ../nbs/10_report.ipynb #c28727b4
 def _signs(cells, rows):
