@@ -367,7 +367,7 @@ def caption(rows:pd.DataFrame, # of one profile, data set and network
 # %% ../nbs/10_report.ipynb #491615c4
 DECIMALS = {"updates": 0, "regularised_steps": 0, "loss": 3, "selected_share": 3, "group_cosine": 3}  # else 2
 TEX = {"\\": r"\textbackslash{}", **{c: "\\" + c for c in "&%$#_{}"}, "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
-       "†": r"$\dagger$", "ε": r"$\varepsilon$", "∞": r"$\infty$", "–": "--", "×": r"$\times$", "−": "$-$", "λ": r"$\lambda$", "≤": r"$\leq$", "≥": r"$\geq$"}
+       "†": r"$\dagger$", "ε": r"$\varepsilon$", "∞": r"$\infty$", "–": "--", "×": r"$\times$", "−": "$-$", "<": "$<$", ">": "$>$", "|": "$|$", "λ": r"$\lambda$", "≤": r"$\leq$", "≥": r"$\geq$"}
 
 def escape(text:str # plain text
           ) -> str: # for LaTeX
