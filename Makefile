@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install repro report report-folder stages estimate docs docs-serve hooks verify weights verify-fidelity support bench test test-docs test-resume notebooks readme lock clean
+.PHONY: help install repro report report-folder stages estimate docs docs-serve hooks verify weights verify-fidelity pages bench test test-docs test-resume notebooks readme lock clean
 .DELETE_ON_ERROR:
 
 PROFILE ?=
@@ -52,8 +52,9 @@ weights: install  ## publish the weights of the core methods' first seed, with a
 verify-fidelity: install  ## our corruptions, attacks, AugMix, evaluation and step against published constants, models and other libraries; WEIGHTS=file: the authors' ResNeXt-29
 	@$(RUN) python -m gwi.fidelity $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(DATA),--data "$(DATA)") $(if $(DATA_C),--data-c "$(DATA_C)")
 
-support: install  ## results/support.md: what is built and what has run, from the rows of all profiles
+pages: install  ## after new rows: results/support.md and the pages that quote rows (tables and figures of a profile: make report PROFILE=...)
 	@$(RUN) python -c 'from gwi import report; report.write_support(report.read_rows("results"), "results/support.md", "results")'
+	@$(RUN) python tests/execute.py nbs/index.ipynb nbs/tutorials/what_we_learned.ipynb nbs/tutorials/reproduce.ipynb && nbdev_clean && python tests/readme.py
 
 bench: install  ## measure speed: rows, table and figure in results/bench (about ten minutes on two cores)
 	@$(RUN) python -m gwi.bench

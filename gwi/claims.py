@@ -112,7 +112,7 @@ def _judged(rows, claims, family, comparisons): # [(claim, text)] -> table
         (low, high), (alow, ahigh) = interval(d), interval(d, alpha)
         out.append(dict(family=family, claim=claim, comparison=text, arm=c.arm, sign=c.sign, reference=c.reference, measure=c.measure, n=len(d), arm_mean=both.arm.mean(), reference_mean=both.reference.mean(),
                         effect=d.mean() if len(d) else np.nan, low=low, high=high, adjusted_low=alow, adjusted_high=ahigh, p=q, points=per_cent,
-                        verdict=verdict(c.sign, alow, ahigh, claims.relevant * per_cent, claims.margin) if len(d) else "undecided", differences=d.to_dict()))
+                        verdict=verdict(c.sign, alow, ahigh, claims.relevant * per_cent, claims.margin) if len(d) > 1 else "one seed" if len(d) else "not run", differences=d.to_dict()))
     return out
 
 def assess(rows:pd.DataFrame, # of one profile, data set and network
@@ -208,11 +208,11 @@ def caption(rows, found, claims, lacking="") -> str:
     pairs = " to ".join(str(k) for k in dict.fromkeys((seeds.min(), seeds.max()))) + (f" (unfinished: {lacking})" if lacking else "")
     return (f"Claims as tests. Profile {first.profile}, data set {label(first.dataset)}, network {first.model}; last epoch{'' if pd.isna(epochs) else f' ({epochs:g})'}; {pairs} pairs of seeds."
             f" Effect: mean paired difference over seeds, in percentage points for errors, with a 95 % t interval; adjusted: interval and p by Holm over the {len(seeds)} primary comparisons, stated in params.yaml before the runs."
-            f" Supported: the adjusted interval excludes 0 on the claimed side (not above: stays below {claims.margin:g} points). Not supported: it lies on the other side, or leaves no room for {claims.relevant:g} point."
+            f" Supported: the adjusted interval excludes 0 on the claimed side (not above: stays below {claims.margin:g} {'point' if claims.margin == 1 else 'points'}). Not supported: it lies on the other side, or leaves no room for {claims.relevant:g} point."
             f"{note(first.dataset)} Made by: make repro PROFILE={first.profile}")
 
 # %% ../nbs/11_claims.ipynb #24857db2
-COLORS = {"supported": "#0072B2", "not supported": "#A6192E", "undecided": "#777777"}
+COLORS = {"supported": "#0072B2", "not supported": "#A6192E", "undecided": "#777777", "one seed": "#777777", "not run": "#777777"}
 
 @matplotlib.rc_context(LOOK)
 def figure_claims(found:pd.DataFrame, # from `assess`
@@ -274,7 +274,7 @@ def write_claims(rows:pd.DataFrame, # from `read_rows`
                  root="results", # results folder, for explain.npz
                 ) -> dict: # name -> "written" or why not
     "claims.md, claims.csv and claims.tex of every part of a profile that states claims."
-    notes, titles = {}, {"tuned": "The tuned variant", "secondary": "Secondary comparisons, not adjusted"}
+    notes, titles = {}, {"tuned": "Against the tuned controls", "secondary": "Secondary comparisons, not adjusted"}
     for suffix, s, part in _studies(rows, suite):
         if part.empty: notes["claims" + suffix] = "skipped: no rows"; continue
         found = assess(part, s.claims)

@@ -60,7 +60,7 @@ def overview(rows:pd.DataFrame, # of one profile, data set and network
     return report.Table("overview", cells, report.caption(rows, protocols[0], title, signs))
 
 # %% ../nbs/11_page.ipynb #70f0ff60
-FAMILIES = {"primary": "Stated before the runs, adjusted for their number (Holm)", "tuned": "The tuned variant", "secondary": "Secondary comparisons, not adjusted"}
+FAMILIES = {"primary": "Stated before the runs, adjusted for their number (Holm)", "tuned": "Against the tuned controls", "secondary": "Secondary comparisons, not adjusted"}
 
 def _strong(text): return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", plain(text))
 

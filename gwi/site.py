@@ -93,20 +93,29 @@ def _relink(text, depth):
 
 def _shows_markdown(cell): return bool(cell.outputs) and all("text/markdown" in o.get("data", {}) for o in cell.outputs)
 
+def _spoken(text): # what a picture shows, for those who do not see it: the sentence before it
+    "First sentence of the last paragraph, without markup."
+    last = re.split(r"\n\s*\n", text.strip())[-1]
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)|[`*$#>|]", r"\1", last.replace("\n", " ")).strip()
+    return re.split(r"(?<=[a-z)])[.:;] ", plain)[0].rstrip(".:;")[:150]
+
 def prepared(nb, # as nbformat reads it
              name:str, # "tutorials/reproduce"
             ):
     "The notebook as the site shows it."
-    cells, depth = [], name.count("/")
+    cells, depth, said = [], name.count("/"), name
     for cell in nb.cells:
         if re.match(r"\s*#\|\s*(hide|default_exp)\b", cell.source) or "readme" in cell.metadata.get("tags", []): continue  # hidden everywhere, or only for the README
-        if cell.cell_type == "markdown": cell.source = _relink(with_links(cell.source, re.sub(r"^\d+_", "", name)), depth)
+        if cell.cell_type == "markdown":
+            said = _spoken(cell.source) or said
+            cell.source = _relink(with_links(cell.source, re.sub(r"^\d+_", "", name)), depth)
         elif cell.cell_type == "code":
             if failed := [o for o in cell.outputs if o.output_type == "error"]: raise SiteError(f"{name}: a cell failed with {failed[0].ename}; run `python tests/execute.py nbs/{name}.ipynb`")
             cell.source = re.sub(r"^#\|.*\n?", "", cell.source, flags=re.M).strip("\n")
             for output in cell.outputs:
                 if "text/markdown" in (data := output.get("data", {})): data["text/markdown"] = re.sub(r"\[([^\]]+)\]\([\w.-]+\.(?:md|svg)\)", r"`\1`", _relink("".join(data["text/markdown"]), depth))  # files of a demonstration
             if _shows_markdown(cell): cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), "remove-input"})
+            if any("image/png" in o.get("data", {}) for o in cell.outputs): cell.metadata["mystnb"] = {"image": {"alt": said}}
             if not cell.source: continue
         cells.append(cell)
     code = [c for c in cells if c.cell_type == "code"]
@@ -181,9 +190,9 @@ def stage_notebook(s:config.Settings, # of the run's profile
     folder, stage = config.results_dir(s) / "notebooks" / s.part, "train" if protocol == "training" else protocol
     return next((p for n in (f"{stage}@{method}", stage, "evaluate") if (p := folder / f"{n}.ipynb").exists()), None)
 
-def _files(s, run, protocol): # a table may borrow clean and corruption rows
+def _files(s, run, protocol): # a table may borrow rows: that of low data clean ones, that of ablations also corruption
     "The rows files that a cell of a table is made of."
-    own, *borrowed = [config.results_dir(s) / "rows" / run / f"{p}.csv" for p in (protocol, "clean", "corruption")]
+    own, *borrowed = [config.results_dir(s) / "rows" / run / f"{p}.csv" for p in (protocol, "clean", "corruption")[:2 if protocol == "lowdata" else 3]]
     return [own] if own.exists() else [f for f in borrowed if f.exists()]
 
 def _command(protocol, run): return f"python -m gwi.train {run}" if protocol == "training" else f"python -m gwi.evaluate {run} {protocol}"
@@ -199,14 +208,17 @@ def cell_sources(rows, # of one profile, data set and network
     values, lines = report.seed_values(rows, made.name).merge(made.frame[[*report.KEYS, "row"]], on=report.KEYS), []
     for name, mine in values.groupby("row", sort=False):
         runs = mine[["protocol", "seed", "run", "method"]].drop_duplicates().sort_values(["protocol", "seed"])
-        files = {}
+        files, commands = {}, {}
         for r in runs.itertuples():
-            for f in _files(s, r.run, r.protocol): files.setdefault(f.stem, {})[f'<a href="../{FILES}/{html.escape(f.relative_to(config.root()).as_posix())}">{r.seed}</a>'] = None
+            share = f" ({found[1]} %)" if (found := re.search(r"share(\d+)", r.run)) else ""
+            for f in _files(s, r.run, r.protocol):
+                files.setdefault(f.stem, {})[f'<a href="../{FILES}/{html.escape(f.relative_to(config.root()).as_posix())}">{r.seed}{share}</a>'] = None
+                commands.setdefault(f.stem + share, _command(f.stem, r.run))
         first = runs[runs.protocol == made.name.partition("-")[0]].iloc[0]
         notebook = stage_notebook(s, first.protocol, first.method)
         shown = f'<a href="../{_run_page(s, notebook)}.html">{html.escape(notebook.stem)}</a>' if notebook else "not kept"
-        lines.append([f'<span id="{key}-{_slug(name)}">{html.escape(name)}</span>', "; ".join(f"{p}: {' '.join(links)}" for p, links in files.items()), f"<code>{html.escape(_command(first.protocol, first.run))}</code>", shown])
-    return (f"<details><summary>Where these numbers come from</summary>\n<p>A rows file for each seed; the command makes the first of them, with the profile's parameters in params.yaml. An executed notebook is kept where the stage ran in the pipeline; runs made one by one, by that command, leave none.</p>"
+        lines.append([f'<span id="{key}-{_slug(name)}">{html.escape(name)}</span>', "; ".join(f"{p}: {' '.join(links)}" for p, links in files.items()), " ".join(f"<code>{html.escape(c)}</code>" for c in commands.values()), shown])
+    return (f"<details><summary>Where these numbers come from</summary>\n<p>A rows file for each seed; the commands make the first of them ({f'after <code>cp profiles/{s.profile}.yaml params.yaml</code>' if (config.root() / 'profiles' / f'{s.profile}.yaml').exists() else 'with the parameters of this part in params.yaml'}; evaluating needs the weights, which <code>python -m gwi.train</code> of the same run makes). An executed notebook is kept where the stage ran in the pipeline; runs made one by one, by that command, leave none.</p>"
             + page.html_table([["line of the table", "rows, by seed", "command", "executed notebook"], *lines], f"Sources of {made.name}", words=True) + "</details>\n")
 
 def _run_page(s, notebook): return f"runs/{s.profile}/{_slug(s.part)}/{_slug(notebook.stem.replace('+', ' and '))}"
@@ -291,6 +303,7 @@ def write_pictures(out:Path):
 def corruption_errors(rows) -> dict: # corruption -> severity -> method -> [error in per cent, its standard deviation, seeds]
     "Mean, standard deviation and number of seeds."
     part = rows[(rows.protocol == "corruption") & (rows.metric == "error") & rows.condition.isin([*config.CORRUPTIONS, *config.HELD_OUT])]
+    part = part.sort_values("method", key=lambda m: m.map(report.method_order(m).index), kind="stable")
     means = part.groupby(["condition", "level", "method"], sort=False).value.agg(["mean", "std", "size"]).round(2).fillna(0)
     return {c: {str(k): {label(m[-1]): list(v) for m, *v in of.itertuples()} for k, of in some.groupby(level=1, sort=False)} for c, some in means.groupby(level=0, sort=False)}
 
@@ -305,10 +318,10 @@ def explorer() -> str: # Markdown
 <label>Errors of <select name="profile">{''.join(option(p, f"{n} ({p})") for p, n in names.items())}</select></label></form>
 <div class="pair"><figure><img id="close" width="224" height="224" src="../_static/explorer/{config.CORRUPTIONS[0]}-3-224.jpg" alt="The photograph of a flower, corrupted"><figcaption>224 pixels, ImageNet's constants</figcaption></figure>
 <figure><img id="far" class="pixels" width="224" height="224" src="../_static/explorer/{config.CORRUPTIONS[0]}-3-32.png" alt="The same with 32 pixels, corrupted"><figcaption>32 pixels, CIFAR's constants, as the networks see pictures</figcaption></figure></div>
-<div class="box" tabindex="0" role="region" aria-label="Errors"><table id="errors" aria-live="polite"><thead><tr><th scope="col">method</th><th scope="col">error (%)</th><th scope="col">seeds</th><th scope="col"></th></tr></thead><tbody></tbody></table></div>
+<div class="box" tabindex="0" role="region" aria-label="Errors"><table id="errors" aria-live="polite"><thead><tr><th scope="col">method</th><th scope="col">error (%)</th><th scope="col">seeds</th><th scope="col">minus standard</th><th scope="col"></th></tr></thead><tbody></tbody></table></div>
 <script type="application/json" id="explorer-errors">{json.dumps(found)}</script>"""
     return "\n".join(["# Corruption explorer", "", "> What a corruption looks like, and what it costs each method.", "", _raw(body), "",
-                      "Errors are means ± sample standard deviations over the seeds of the profile, of its test pictures under this corruption and severity ([Results](index.md)); those of CIFAR-10 are of its JPEG quality-75 copy. "
+                      "Errors are means ± sample standard deviations over the seeds of the profile, of its test pictures under this corruption and severity ([Results](index.md)), and their difference to that of standard training, which only says something where the seeds are the same and many; those of CIFAR-10 are of its JPEG quality-75 copy. "
                       "The photograph is in no test set: *Flower*, Derek Key 2012, CC BY 2.0, from scikit-learn's samples."])
 
 # %% ../nbs/15_site.ipynb #26302039
@@ -399,9 +412,10 @@ STYLE = """.box{overflow-x:auto;max-width:100%;margin:.5rem 0}.white,.cell_outpu
 .box button{font:inherit;font-weight:600;color:inherit;background:none;border:0;padding:.35rem .5rem;width:100%;text-align:inherit;cursor:pointer}
 th[aria-sort=ascending] button::after{content:" \\2191"}th[aria-sort=descending] button::after{content:" \\2193"}
 a.number{color:inherit;text-decoration-style:dotted}:target{outline:2px solid var(--color-brand-content)}
+.highlight pre{white-space:pre-wrap;overflow-wrap:anywhere}
 article table{display:block;overflow-x:auto;max-width:100%}.box table{display:table}figure{margin:1.5rem 0}figcaption{color:var(--color-foreground-secondary);font-size:var(--font-size--small)}
 #explorer-form label{display:inline-block;margin:.3rem 1rem .3rem 0}#explorer-form select,#explorer-form input{font:inherit;max-width:100%}.pair{display:flex;flex-wrap:wrap;gap:1rem}.pair figure{margin:.5rem 0}
-.pixels{image-rendering:pixelated}#errors td:last-child{width:60%}#errors .bar{display:block;height:.8rem;background:var(--color-brand-content)}
+.pixels{image-rendering:pixelated}#errors td:last-child{width:45%}#errors .bar{display:block;height:.8rem;background:var(--color-brand-content)}
 div.math{overflow-x:auto;text-align:center;margin:.8rem 0}math{font-size:1.1em}"""
 
 ICON = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="#0b5cad"/><g fill="#fff"><circle cx="9" cy="9" r="4"/><circle cx="23" cy="9" r="4" opacity=".35"/><circle cx="9" cy="23" r="4" opacity=".35"/><circle cx="23" cy="23" r="4"/></g></svg>'
@@ -419,11 +433,13 @@ if (form) {
       picture.src = `${base}${name}-${k}-${file}`;
       picture.alt = `The photograph of a flower under ${corruption.selectedOptions[0].text}, severity ${k}`;
     }
-    const found = Object.entries((errors[profile.value][name] || {})[k] || {});
+    const found = Object.entries((errors[profile.value][name] || {})[k] || {}), standard = found.find(([method]) => method == "standard");
     document.querySelector("#errors tbody").replaceChildren(...found.map(([method, [error, std, seeds]]) => {
       const row = document.createElement("tr");
-      row.innerHTML = "<th scope=row></th><td></td><td></td><td><span class=bar></span></td>";
+      row.innerHTML = "<th scope=row></th><td></td><td></td><td></td><td><span class=bar></span></td>";
       row.cells[0].textContent = method; row.cells[1].textContent = error.toFixed(2) + (seeds > 1 ? ` ± ${std.toFixed(2)}` : ""); row.cells[2].textContent = seeds;
+      const more = standard && method != "standard" ? (error - standard[1][0]).toFixed(2) : "";
+      row.cells[3].textContent = more.replace("-", "−").replace(/^(?=[0-9])/, "+");
       row.querySelector(".bar").style.width = error + "%";
       return row;
     }));

@@ -161,7 +161,7 @@ def verify(profiles=("small", "cifar10-cpu"), say=print) -> bool: # whether all 
     with tempfile.TemporaryDirectory() as out:
         report.write_support(report.read_rows(config.root() / "results"), f"{out}/support.md", config.root() / "results")
         current = filecmp.cmp(f"{out}/support.md", config.root() / "results" / "support.md", shallow=False)
-    say(f"results/support.md: {'is' if current else 'is not (make support)'} what the rows say")
+    say(f"results/support.md: {'is' if current else 'is not (make pages)'} what the rows say")
     well &= current
     begin = time.monotonic()
     lines = [compared(retrained(), seed_tolerance(), "small: trained and evaluated anew (tolerance: 3 standard deviations over seeds, at least a point)")]
