@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FAMILIES', 'HEAD', 'COLOURS', 'STYLE', 'SCRIPT', 'READING', 'plain', 'html_table', 'table_section', 'overview',
-           'verdicts', 'figure', 'captions', 'sidecars', 'dates', 'provenance', 'facts', 'heading', 'page',
+           'verdicts', 'figure', 'captions', 'sidecars', 'dates', 'provenance', 'facts', 'heading', 'drawings', 'page',
            'write_page']
 
 # %% ../nbs/11_page.ipynb #4a89c71a
@@ -236,6 +236,12 @@ def _settings(suite) -> str: # HTML
     return "".join(_folded(f"{s.profile}, {s.part}", f'<pre tabindex="0">{plain(text(s))}</pre>') for s in suite)
 
 # %% ../nbs/11_page.ipynb #11d5571c
+def drawings(folder:Path, # of the figures
+             suffix="", # of their names: those of one study, see `report.studies`
+            ) -> str: # HTML
+    "Figures, one after another."
+    return "".join(figure(folder, name, text, k) for k, (name, text) in enumerate(((n, t) for n, t in captions(folder).items() if n.endswith(suffix)), 1))
+
 def _study(rows, s, root, of, table): # of one data set and network: title, facts, verdicts, overview, tables
     sides, made = sidecars(rows, root), overview(rows)
     about = "<dl>" + "".join(f"<dt>{plain(k)}</dt><dd>{plain(v)}</dd>" for k, v in facts(rows, s, sides)) + "</dl>"
@@ -246,6 +252,7 @@ def page(rows:pd.DataFrame, # of one profile
          suite:list[config.Settings], # of the profile, from `config.suite`
          root, # results folder
          table=report.table, # (rows, name) -> Table
+         drawn=None, # HTML of the section of figures; default: every figure of the profile
         ) -> str: # HTML
     "The whole page. ValueError if there are no rows of the profile's data sets and networks."
     root, found = Path(root), []
@@ -256,8 +263,7 @@ def page(rows:pd.DataFrame, # of one profile
     of = [f": {label(s.data.name)}, {s.model.name}" * (len(found) > 1) for s, _ in found]
     parts, sides = zip(*(_study(part, s, root, o, table) for (s, part), o in zip(found, of)))
     about, judged, seen, tables = map("".join, zip(*parts))
-    folder = root / suite[0].profile / "figures"
-    drawn = "".join(figure(folder, name, text, k) for k, (name, text) in enumerate(captions(folder).items(), 1))
+    if drawn is None: drawn = drawings(root / suite[0].profile / "figures")
     return _frame(suite[0].profile, found, {"About": about + _folded("How to read this", "<ul>" + "".join(f"<li>{plain(t)}</li>" for t in READING) + "</ul>"), "Verdicts": judged, "Overview": seen, "Tables": tables, "Figures": drawn,
                   "Settings": _settings([s for s, _ in found]), "Where the rows come from": _folded(f"{sum(map(len, sides)):,} rows files and their sidecars", provenance(pd.concat(sides, ignore_index=True)))})
 
@@ -276,6 +282,13 @@ def write_page(rows:pd.DataFrame, # of one profile, from `read_rows`
                out, # the file
                table=report.table, # (rows, name) -> Table
               ) -> Path: # the file
-    "One HTML file with all that the profile's rows say. ValueError without rows."
-    atomic_write(Path(out), page(rows, suite, root, table))
-    return Path(out)
+    "All that the profile's rows say: one HTML file; of several studies it has the tables, and each has a file of its own beside it, with its figures, or they would be too large to send. ValueError without rows."
+    out, several = Path(out), dict(report.studies(rows))
+    if len(several) == 1: atomic_write(out, page(rows, suite, root, table)); return out
+    links, folder = [], Path(root) / suite[0].profile / "figures"
+    for suffix, part in several.items():
+        file = out.with_name(out.stem + suffix + out.suffix)
+        atomic_write(file, page(part, suite, root, table, drawings(folder, suffix)))
+        links.append(f'<li><a href="{plain(file.name)}">{plain(label(part.dataset[0]))}, {plain(part.model[0])}</a></li>')
+    atomic_write(out, page(rows, suite, root, table, f"<p>With the tables of its study, each in a file beside this one:</p><ul>{''.join(links)}</ul>"))
+    return out

@@ -6,7 +6,7 @@
 __all__ = ['PAGES', 'FILES', 'SHOWN', 'PHOTO', 'EXECUTED', 'STYLE', 'ICON', 'EXPLORE', 'SETTINGS', 'rooms', 'module_of',
            'symbols', 'with_links', 'SiteError', 'prepared', 'reference', 'docments_fields', 'as_rst', 'mathml',
            'stage_notebook', 'cell_sources', 'linked_table', 'studies', 'table', 'result_tables', 'result_figures',
-           'result_page', 'photograph', 'write_pictures', 'corruption_errors', 'explorer', 'write_executed',
+           'result_pages', 'photograph', 'write_pictures', 'corruption_errors', 'explorer', 'write_executed',
            'write_results', 'write_notebooks', 'write_reference', 'write_sources', 'broken', 'setup', 'copy_files',
            'build', 'main']
 
@@ -261,23 +261,33 @@ def result_tables(s, rows) -> str: # Markdown
         lines += [f"### {page.heading(name)}", "", html.escape(made.caption), "", _raw(linked_table(rows, made, s, key) + cell_sources(rows, made, s, key))]
     return "\n".join(lines)
 
-def result_figures(profile) -> str: # Markdown
-    "Every figure of a profile, with its caption and its file."
+def result_figures(profile, suffix="") -> str: # Markdown
+    "Every figure of a profile, or of the study with this suffix, with its caption and its file."
     folder, lines = config.root() / "results" / profile / "figures", []
     for name, text in page.captions(folder).items():
+        if not name.endswith(suffix): continue
         path = f"../{FILES}/results/{profile}/figures/{name}"
         alt = html.escape(text.split(". Profile ")[0])
         lines.append(_raw(f'<figure><div class="box white" tabindex="0" role="region" aria-label="Figure {name}"><img src="{path}.png" loading="lazy" alt="{alt}"></div>'
                           f'<figcaption>{html.escape(text)} <a href="{path}.svg">SVG</a></figcaption></figure>'))
     return "## Figures\n\n" + "\n".join(lines) if lines else ""
 
-def result_page(profile) -> str: # Markdown
-    "All that a profile has found out."
-    found = studies(profile)
-    lines = [f"# Results: {profile}", "", f"Made by `make repro PROFILE={profile}`. The same as <a href=\"../{FILES}/{profile}.html\">one file</a> to pass on. "
-             f"Every number leads to its sources; a click on a header sorts.", ""]
-    for s, rows in found: lines += [f"## {label(s.data.name)}, {s.model.name}", "", result_tables(s, rows)]
-    return "\n".join([*lines, result_figures(profile)])
+def _suffix(profile, s): # of the names of a study's figures and files
+    rows = pd.concat([rows[report.STUDY].drop_duplicates().assign(protocol="") for _, rows in studies(profile)])
+    return next(suffix for suffix, part in report.studies(rows) if (part.dataset[0], part.model[0]) == (s.data.name, s.model.name))
+
+def _made_by(profile, file): return (f"Made by `make repro PROFILE={profile}`. The same as <a href=\"../{FILES}/{file}.html\">one file</a> to pass on. "
+                                     "Every number leads to its sources; a click on a header sorts.")
+
+def result_pages(profile) -> dict: # name of the page -> Markdown
+    "All that a profile has found out; of several studies, a page for each behind the first."
+    found, about = studies(profile), lambda s: f"{label(s.data.name)}, {s.model.name}"
+    body = lambda s, rows: ["## " + about(s), "", result_tables(s, rows), result_figures(profile, _suffix(profile, s))]
+    if len(found) == 1: return {profile: "\n".join([f"# Results: {profile}", "", _made_by(profile, profile), "", *body(*found[0])])}
+    pages = {f"{profile}{_suffix(profile, s)}": (s, rows) for s, rows in found}
+    lines = [f"- [{about(s)}]({name}.md): {rows.run.nunique()} runs" for name, (s, rows) in pages.items()]
+    first = "\n".join([f"# Results: {profile}", "", f"Made by `make repro PROFILE={profile}`. Every study has its own page.", "", *lines, "", _toctree(pages)])
+    return {profile: first} | {name: "\n".join([f"# Results: {profile}, {about(s)}", "", _made_by(profile, name), "", *body(s, rows)]) for name, (s, rows) in pages.items()}
 
 # %% ../nbs/15_site.ipynb #bb0704f2
 PHOTO = "flower.jpg"  # of scikit-learn's samples: Derek Key 2012, CC BY 2.0
@@ -349,7 +359,7 @@ def write_results(out:Path):
     folder.mkdir(parents=True, exist_ok=True)
     profiles = [p for p in config.profile_names() if studies(p)]
     for p in profiles:
-        (folder / f"{p}.md").write_text(result_page(p), encoding="utf-8")
+        for name, text in result_pages(p).items(): (folder / f"{name}.md").write_text(text, encoding="utf-8")
         for s, _ in studies(p): write_executed(out, s)
     table = report.pipe(["profile", "data", "networks", "runs", "seeds"], [_of_profile(p) for p in profiles])
     text = "Tables and figures are made from the committed rows alone. `small` shows that the machinery works, `cifar10-cpu` is the evidence, `paper-mini` walks every path of `paper` on stand-ins and means nothing."
