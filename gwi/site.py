@@ -253,12 +253,12 @@ def table(rows, # of one profile, data set and network
     "A table of the report, made once though two pages show it."
     return _table_of(*rows[report.STUDY].iloc[0], name)
 
-def result_tables(s, rows) -> str: # Markdown
+def result_tables(s, rows, level="###") -> str: # Markdown
     "Every table of a study, numbers linked to their sources."
     lines, short = [], _slug(s.part)
     for name in report.table_names(rows):
         made, key = table(rows, name), f"{short}-{_slug(name)}"
-        lines += [f"### {page.heading(name)}", "", html.escape(made.caption), "", _raw(linked_table(rows, made, s, key) + cell_sources(rows, made, s, key))]
+        lines += [f"{level} {page.heading(name)}", "", html.escape(made.caption), "", _raw(linked_table(rows, made, s, key) + cell_sources(rows, made, s, key))]
     return "\n".join(lines)
 
 def result_figures(profile, suffix="") -> str: # Markdown
@@ -282,12 +282,12 @@ def _made_by(profile, file): return (f"Made by `make repro PROFILE={profile}`. T
 def result_pages(profile) -> dict: # name of the page -> Markdown
     "All that a profile has found out; of several studies, a page for each behind the first."
     found, about = studies(profile), lambda s: f"{label(s.data.name)}, {s.model.name}"
-    body = lambda s, rows: ["## " + about(s), "", result_tables(s, rows), result_figures(profile, _suffix(profile, s))]
-    if len(found) == 1: return {profile: "\n".join([f"# Results: {profile}", "", _made_by(profile, profile), "", *body(*found[0])])}
+    body = lambda s, rows: [result_tables(s, rows, "###" if len(found) == 1 else "##"), result_figures(profile, _suffix(profile, s))]
+    if len(found) == 1: return {profile: "\n".join([f"# Results: {profile}", "", _made_by(profile, profile), "", "## " + about(found[0][0]), "", *body(*found[0])])}
     pages = {f"{profile}{_suffix(profile, s)}": (s, rows) for s, rows in found}
     lines = [f"- [{about(s)}]({name}.md): {rows.run.nunique()} runs" for name, (s, rows) in pages.items()]
-    first = "\n".join([f"# Results: {profile}", "", f"Made by `make repro PROFILE={profile}`. Every study has its own page.", "", *lines, "", _toctree(pages)])
-    return {profile: first} | {name: "\n".join([f"# Results: {profile}, {about(s)}", "", _made_by(profile, name), "", *body(s, rows)]) for name, (s, rows) in pages.items()}
+    first = "\n".join([f"# Results: {profile}", "", f"Made by `make repro PROFILE={profile}`. Every study has its own page; their tables in <a href=\"../{FILES}/{profile}.html\">one file</a>.", "", *lines, "", _toctree(pages)])
+    return {profile: first} | {name: "\n".join([f"# {about(s)}", "", _made_by(profile, name), "", *body(s, rows)]) for name, (s, rows) in pages.items()}
 
 # %% ../nbs/15_site.ipynb #bb0704f2
 PHOTO = "flower.jpg"  # of scikit-learn's samples: Derek Key 2012, CC BY 2.0
@@ -417,7 +417,7 @@ def write_sources(out # folder, made anew
 STYLE = """.box{overflow-x:auto;max-width:100%;margin:.5rem 0}.white,.cell_output img,article img[src$='.png']:not(.pixels){background:#fff}
 .box table{border-collapse:collapse;font-size:var(--font-size--small);font-variant-numeric:tabular-nums}
 .box th,.box td{padding:.25rem .5rem;border-bottom:1px solid var(--color-background-border);white-space:nowrap;text-align:left}
-.box .numbers td,.box .numbers thead th+th{text-align:right}.box thead th{background:var(--color-background-secondary);padding:0}
+.box .numbers td,.box .numbers thead th+th{text-align:right}.box thead th{background:var(--color-background-secondary)}.box thead th:has(button){padding:0}
 .box tbody th{font-weight:400;position:sticky;left:0;background:var(--color-background-primary)}.box .words tbody th{white-space:normal;min-width:9rem}
 .box button{font:inherit;font-weight:600;color:inherit;background:none;border:0;padding:.35rem .5rem;width:100%;text-align:inherit;cursor:pointer}
 th[aria-sort=ascending] button::after{content:" \\2191"}th[aria-sort=descending] button::after{content:" \\2193"}
