@@ -41,7 +41,7 @@ def measured(rows:pd.DataFrame, # of one profile, data set and network
         protocol, metric, (condition, _, level) = "ablation", VARIANT[measure], change.partition("=")
     mine = mine[mine.protocol == protocol]
     if protocol == "corruption" and len(mine): mine = corruption_means(mine[mine.metric == (metric or "error")])
-    mine = mine[(mine.condition == condition.replace("held-out_mean", "held-out mean")) & (mine.level.map(_level) == level.replace("-", ""))]
+    mine = mine[(mine.condition == condition.replace("held-out_mean", "held-out mean")) & (mine.level.map(_level) == _level(level.replace("-", "")))]
     metric = metric or ("error" if "error" in set(mine.metric) else mine.metric.iloc[0] if len(mine) else "")
     values = mine[mine.metric == metric].set_index("seed").value.sort_index()
     if values.index.has_duplicates: raise ValueError(f"claims: {arm!r} has two values of {measure!r} for one seed: say level and metric too")

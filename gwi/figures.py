@@ -141,9 +141,10 @@ def figure_lowdata(rows:pd.DataFrame) -> Figure: # one column wide a panel
     panels = [(c, x) for c, x in (("share", "share of the training images (%)"), ("k", "images of every class")) if c in set(values.condition)]
     figure = new_figure(3.3 * len(panels), 2.6, rows)
     for ax, (condition, x) in zip(axes := _grid(figure, panels, 2, sharey=True), panels):
-        _lines(ax, part := values[values.condition == condition], "level")
-        ax.set(xlabel=x, ylabel="" if ax is not axes[0] else "mAP (%)" if part.metric.iloc[0] == "map" else "error (%)", xticks=sorted(set(pd.to_numeric(part.level))))
-    axes[0].set_ylim(0, None)  # last, because it ends the scaling of the shared axis
+        part = values[values.condition == condition].assign(level=lambda v: np.log2(pd.to_numeric(v.level)))  # shares are doubled, not added
+        _lines(ax, part, "level")
+        places = sorted(set(part.level))
+        ax.set(xlabel=x, ylabel="" if ax is not axes[0] else "mAP (%)" if part.metric.iloc[0] == "map" else "error (%)", xticks=places, xticklabels=[f"{2 ** k:g}" for k in places])
     _legend(figure, axes)
     return figure
 
