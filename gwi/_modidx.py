@@ -811,7 +811,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                           'gwi.site._shows_markdown': ('site.html#_shows_markdown', 'gwi/site.py'),
                           'gwi.site._slug': ('site.html#_slug', 'gwi/site.py'),
                           'gwi.site._spoken': ('site.html#_spoken', 'gwi/site.py'),
-                          'gwi.site._suffix': ('site.html#_suffix', 'gwi/site.py'),
                           'gwi.site._table_of': ('site.html#_table_of', 'gwi/site.py'),
                           'gwi.site._toctree': ('site.html#_toctree', 'gwi/site.py'),
                           'gwi.site.as_rst': ('site.html#as_rst', 'gwi/site.py'),

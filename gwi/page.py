@@ -101,11 +101,13 @@ def figure(folder:Path, # of the figures
         re.sub(r"<svg.*?>", lambda _: f'<svg {style} role="img" aria-label="{alt}" {box}>', svg, count=1)
     return f'<figure id="figure-{plain(name)}"><div class="box white" tabindex="0" role="region" aria-label="Figure {number}">{body}</div><figcaption>{number}. {plain(caption)}</figcaption></figure>\n'
 
-def captions(folder:Path) -> dict: # name of the figure -> caption
+def captions(folder:Path,
+             suffix="", # of the names: those of one study, see `report.studies`
+            ) -> dict: # name of the figure -> caption
     "What captions.md says, in its order; of figures whose files are there."
     file = folder / "captions.md"
     found = re.findall(r"!\[(.+?)\]\(.+?\.svg\)\n\n(.+?)\n(?:\n|$)", file.read_text(encoding="utf-8") if file.is_file() else "", re.S)
-    return {name: text for name, text in found if all((folder / f"{name}.{kind}").is_file() for kind in ("svg", "png"))}
+    return {name: text for name, text in found if name.endswith(suffix) and all((folder / f"{name}.{kind}").is_file() for kind in ("svg", "png"))}
 
 # %% ../nbs/11_page.ipynb #5b765058
 def sidecars(rows:pd.DataFrame, # of one profile
@@ -237,10 +239,10 @@ def _settings(suite) -> str: # HTML
 
 # %% ../nbs/11_page.ipynb #11d5571c
 def drawings(folder:Path, # of the figures
-             suffix="", # of their names: those of one study, see `report.studies`
+             suffix="", # as for `captions`
             ) -> str: # HTML
     "Figures, one after another."
-    return "".join(figure(folder, name, text, k) for k, (name, text) in enumerate(((n, t) for n, t in captions(folder).items() if n.endswith(suffix)), 1))
+    return "".join(figure(folder, name, text, k) for k, (name, text) in enumerate(captions(folder, suffix).items(), 1))
 
 def _study(rows, s, root, of, table): # of one data set and network: title, facts, verdicts, overview, tables
     sides, made = sidecars(rows, root), overview(rows)

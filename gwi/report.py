@@ -361,7 +361,7 @@ def caption(rows:pd.DataFrame, # of one profile, data set and network
     values, first = in_order(seed_values(rows, name)), rows.iloc[0]
     seeds = values.groupby("method", sort=False).seed.nunique()
     images = "training sample" if name == "training" else "test image"
-    whose = values.metric.map(label).replace("error", "clean error") if name == "ablation" else values.condition.map(label)
+    whose = _places(values, name)[1] if name == "ablation" else values.condition.map(label)
     return (f"{number and number + ': '}{text or title(rows, name)}. Profile {first.profile}, data set {label(first.dataset)}, network {first.model};"
             f" {_counts(seeds.to_numpy(), 'seed', seeds.index.map(label).to_numpy())}; {_counts(values.n.to_numpy(), images, whose.to_numpy())};"
             f" last epoch{_epochs(rows, values.run)}.{_test_set(rows, values)}{note(first.dataset)}{signs} Made by: make repro PROFILE={first.profile}")

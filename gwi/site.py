@@ -264,17 +264,12 @@ def result_tables(s, rows, level="###") -> str: # Markdown
 def result_figures(profile, suffix="") -> str: # Markdown
     "Every figure of a profile, or of the study with this suffix, with its caption and its file."
     folder, lines = config.root() / "results" / profile / "figures", []
-    for name, text in page.captions(folder).items():
-        if not name.endswith(suffix): continue
+    for name, text in page.captions(folder, suffix).items():
         path = f"../{FILES}/results/{profile}/figures/{name}"
         alt = html.escape(text.split(". Profile ")[0])
         lines.append(_raw(f'<figure><div class="box white" tabindex="0" role="region" aria-label="Figure {name}"><img src="{path}.png" loading="lazy" alt="{alt}"></div>'
                           f'<figcaption>{html.escape(text)} <a href="{path}.svg">SVG</a></figcaption></figure>'))
     return "## Figures\n\n" + "\n".join(lines) if lines else ""
-
-def _suffix(profile, s): # of the names of a study's figures and files
-    rows = pd.concat([rows[report.STUDY].drop_duplicates().assign(protocol="") for _, rows in studies(profile)])
-    return next(suffix for suffix, part in report.studies(rows) if (part.dataset[0], part.model[0]) == (s.data.name, s.model.name))
 
 def _made_by(profile, file): return (f"Made by `make repro PROFILE={profile}`. The same as <a href=\"../{FILES}/{file}.html\">one file</a> to pass on. "
                                      "Every number leads to its sources; a click on a header sorts.")
@@ -282,12 +277,14 @@ def _made_by(profile, file): return (f"Made by `make repro PROFILE={profile}`. T
 def result_pages(profile) -> dict: # name of the page -> Markdown
     "All that a profile has found out; of several studies, a page for each behind the first."
     found, about = studies(profile), lambda s: f"{label(s.data.name)}, {s.model.name}"
-    body = lambda s, rows: [result_tables(s, rows, "###" if len(found) == 1 else "##"), result_figures(profile, _suffix(profile, s))]
-    if len(found) == 1: return {profile: "\n".join([f"# Results: {profile}", "", _made_by(profile, profile), "", "## " + about(found[0][0]), "", *body(*found[0])])}
-    pages = {f"{profile}{_suffix(profile, s)}": (s, rows) for s, rows in found}
-    lines = [f"- [{about(s)}]({name}.md): {rows.run.nunique()} runs" for name, (s, rows) in pages.items()]
+    if len(found) == 1:
+        (s, rows), = found
+        return {profile: "\n".join([f"# Results: {profile}", "", _made_by(profile, profile), "", "## " + about(s), "", result_tables(s, rows), result_figures(profile)])}
+    suffixes = {(part.dataset[0], part.model[0]): suffix for suffix, part in report.studies(pd.concat([rows for _, rows in found], ignore_index=True))}
+    pages = {profile + (suffix := suffixes[s.data.name, s.model.name]): (s, rows, suffix) for s, rows in found}
+    lines = [f"- [{about(s)}]({name}.md): {rows.run.nunique()} runs" for name, (s, rows, _) in pages.items()]
     first = "\n".join([f"# Results: {profile}", "", f"Made by `make repro PROFILE={profile}`. Every study has its own page; their tables in <a href=\"../{FILES}/{profile}.html\">one file</a>.", "", *lines, "", _toctree(pages)])
-    return {profile: first} | {name: "\n".join([f"# {about(s)}", "", _made_by(profile, name), "", *body(s, rows)]) for name, (s, rows) in pages.items()}
+    return {profile: first} | {name: "\n".join([f"# {about(s)}", "", _made_by(profile, name), "", result_tables(s, rows, "##"), result_figures(profile, suffix)]) for name, (s, rows, suffix) in pages.items()}
 
 # %% ../nbs/15_site.ipynb #bb0704f2
 PHOTO = "flower.jpg"  # of scikit-learn's samples: Derek Key 2012, CC BY 2.0

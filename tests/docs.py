@@ -132,8 +132,8 @@ def main():
     if not (site / "index.html").exists(): sys.exit("missing: _docs/index.html; make docs builds it")
     base, axe = serve(), Axe()
     names = sorted(f.relative_to(site).as_posix() for f in site.rglob("*.html") if "files/results" not in f.as_posix())
-    whole = [n.removesuffix(".html") + "-" for n in names if n.startswith(("results/", "files/"))]
-    short = [n for n in names if not n.startswith(("runs/", *whole))]  # executed notebooks, studies of a profile: as the others, once is enough
+    parents = [n.removesuffix(".html") + "-" for n in names if n.startswith(("results/", "files/"))]
+    short = [n for n in names if not n.startswith(("runs/", *parents))]  # executed notebooks, studies of a profile: as the others, once is enough
     work = [(mode, part) for mode, of in zip(MODES, (names, short)) for k in range(4) if (part := of[k::4])]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         begun = [pool.submit(some, base, axe, *w) for w in work] + [pool.submit(in_use, base)]
