@@ -79,14 +79,19 @@ def every_method(rows:pd.DataFrame, # of one profile, data set and network
                 ) -> pd.DataFrame: # arm, measure, n, effect, low, high in percentage points
     "Mean paired difference of every method and variant to the reference."
     rows = validate(rows)
-    changed = rows[rows.protocol == "ablation"]
-    arms = [*method_order(rows.method[rows.protocol == "clean"]), *dict.fromkeys(f"{r.method} {r.condition}={r.level}" for r in in_order(changed.drop_duplicates(["method", "condition", "level"])).itertuples())]
+    main, changed = rows[rows.protocol == "clean"], rows[rows.protocol == "ablation"]
+    arms = [(m, m, rows) for m in method_order(main.method) if m != reference]
+    for m, part in changed.groupby("method"):  # beside changed settings of fewer seeds their method with those alone
+        if (seeds := set(part.seed)) < set(main.seed[main.method == m]): arms.append((f"{m} seeds={_span(sorted(seeds))}", m, rows[rows.seed.isin(seeds)]))
+    arms += [(a, a, rows) for a in dict.fromkeys(f"{r.method} {r.condition}={r.level}" for r in in_order(changed.drop_duplicates(["method", "condition", "level"])).itertuples())]
     out = []
-    for arm in [a for a in arms if a != reference]:
+    for name, arm, some in arms:
         for measure in EVERY:
-            d = pairs(rows, arm, reference, measure).difference
-            if len(d): out.append((arm, measure, len(d), d.mean(), *interval(d)))
+            d = pairs(some, arm, reference, measure).difference
+            if len(d): out.append((name, measure, len(d), d.mean(), *interval(d)))
     return pd.DataFrame(out, columns=["arm", "measure", "n", "effect", "low", "high"])
+
+def _span(numbers): return f"{numbers[0]} to {numbers[-1]}" if numbers == list(range(numbers[0], numbers[-1] + 1)) and len(numbers) > 1 else ", ".join(map(str, numbers))
 
 @matplotlib.rc_context(LOOK)
 def figure_every(rows:pd.DataFrame, # of one profile, data set and network
@@ -107,7 +112,7 @@ def figure_every(rows:pd.DataFrame, # of one profile, data set and network
         for r in part.itertuples():
             color, y = style(r.arm.split(" ")[0])["color"], arms.index(r.arm)
             if r.n > 1: ax.plot([r.low, r.high], [y, y], color=color, linewidth=1.4)
-            ax.plot(r.effect, y, "o", color=color, markersize=3.5, markerfacecolor="white" if " " in r.arm else color)
+            ax.plot(r.effect, y, "o", color=color, markersize=3.5, markerfacecolor="white" if "=" in r.arm and " seeds=" not in r.arm else color)
             if abs(r.effect) > edge: ax.annotate(f"{r.effect:+.1f} →" if r.effect > 0 else f"← {r.effect:+.1f}", (np.sign(r.effect) * edge, y), ha="right" if r.effect > 0 else "left", va="center", color=color, fontsize=7)
         ax.axvline(0, color="#555555", linewidth=0.8)
         ax.set_xlim(-edge, edge)
@@ -145,6 +150,7 @@ def summary_text(rows:pd.DataFrame, # of one profile, data set and network
     lines = []
     for kind, what in KINDS.items():
         found = effects(rows, kind, reference, (method,))
+        found = found[~found.condition.isin(("mCE", "held-out mean"))]
         if found.empty or found.n.max() < 2: continue
         tell = lambda part: ", ".join(label(r.condition) + f" {r.effect:+.1f}".replace("-", "−") for r in part.sort_values("effect").itertuples()) or "none"
         lines.append([f"error {what}", len(found), tell(found[found.high < 0]), tell(found[found.low > 0])])
@@ -163,12 +169,13 @@ def write_effects(rows:pd.DataFrame, # from `read_rows`
             try: save(draw(), out / f"{name}{suffix}")
             except ValueError as e: notes[name + suffix] = f"skipped: {e}"; continue
             notes[name + suffix] = "written"
-            add_caption(out, name + suffix, _caption(name, part))
-        if (text := summary_text(part)).count("\n") > 2: (out / f"effects{suffix}.md").write_text(_caption("effects-corruption", part) + "\n\n" + text, encoding="utf-8")
+            add_caption(out, name + suffix, _caption(name, part, root))
+        if (text := summary_text(part)).count("\n") > 2: (out / f"effects{suffix}.md").write_text(_caption("effects-corruption", part, root) + "\n\n" + text, encoding="utf-8")
     return notes
 
-def _caption(name, part):
-    if name == "failures": return caption(part, "clean", "Corrupted test pictures (highest severity) on which standard and gwi of the first seed differ: of each of up to nine corruptions the one with the surest wrong answer; below each its class and the wrong answer")
-    if name == "every": return caption(part, "clean", "Every method, and every changed setting of gwi (open), against standard training, seed by seed (number of seeds in brackets); bars: 95 % t intervals, not corrected for their number; those of adversarial training, and of two seeds, may go beyond the edge. Methods with fewer seeds are compared on those alone: two methods stand against each other in the table of the claims, not here")
+def _caption(name, part, root):
+    corrupted = "corruption" if (part.protocol == "corruption").any() else "clean"
+    if name == "failures": return caption(part[part.run.isin([a["run"] for a in explained(part, root).values()])], corrupted, "Corrupted test pictures (highest severity) on which standard and gwi of the first seed differ: of each of up to nine corruptions the one with the surest wrong answer; below each its class and the wrong answer")
+    if name == "every": return caption(part, corrupted, "Every method, and every changed setting of gwi (open; where they have fewer seeds, gwi with those alone stands above them), against standard training, seed by seed (number of seeds in brackets); bars: 95 % t intervals, not corrected for their number; those of adversarial training, and of two seeds, may go beyond the edge. Methods with fewer seeds are compared on those alone: two methods stand against each other in the table of the claims, not here")
     kind = name.removeprefix("effects-").replace("-", " ")
     return caption(part, "clean" if kind == "clean class" else "corruption", f"Difference of the error {KINDS[kind]} to standard training, seed by seed; bars: 95 % t intervals, not corrected for their number")

@@ -6,9 +6,9 @@
 __all__ = ['COLUMNS', 'PROTOCOLS', 'STUDY', 'KEYS', 'LABELS', 'ORDER', 'METRICS', 'HIGHER', 'PERCENT', 'STEPS', 'LOOKS',
            'ADVERSARIAL', 'BORROW', 'NUMBERS', 'TITLES', 'LONG', 'NOTES', 'TEST_SETS', 'DECIMALS', 'TEX', 'label',
            'style', 'method_order', 'validate', 'read_rows', 'read_explain', 'published', 'corruption_means',
-           'main_runs', 'seed_values', 'in_order', 'summary', 'base_dataset', 'numbered', 'title', 'note', 'caption',
-           'escape', 'cell_text', 'Table', 'table', 'table_names', 'studies', 'pipe', 'state', 'write_index',
-           'write_tables', 'support', 'write_support', 'compare']
+           'main_runs', 'seed_values', 'in_order', 'summary', 'base_dataset', 'numbered', 'title', 'note',
+           'autoattack_parts', 'caption', 'escape', 'cell_text', 'Table', 'table', 'table_names', 'studies', 'pipe',
+           'state', 'write_index', 'write_tables', 'support', 'write_support', 'compare']
 
 # %% ../nbs/10_report.ipynb #4cae1851
 import re
@@ -351,20 +351,30 @@ def note(dataset:str, # as in the rows
     return NOTES.get(dataset, NOTES["-standin"] if dataset.endswith("-standin") else "")
 
 # %% ../nbs/10_report.ipynb #8e7284d3
+def autoattack_parts(rows:pd.DataFrame, # of one profile, data set and network
+             ) -> str: # a sentence, or nothing
+    "Which attacks AutoAttack stands for in a profile that does not run all four."
+    first = rows.iloc[0]
+    try: parts = [config.profile_settings(first.profile, part) for part in config.parts(first.profile)]
+    except config.ConfigError: return ""
+    named = [s.attack.autoattack for s in parts if (s.data.name, s.model.name) == (first.dataset, first.model)]
+    return f" AutoAttack: {' and '.join(n.upper() for n in named[0])} alone." if named and 0 < len(named[0]) < 4 else ""
+
 def caption(rows:pd.DataFrame, # of one profile, data set and network
             name:str, # of a table, as for `seed_values`
             text:str="", # default: `title`
             signs:str="", # what else must be explained
             number:str="", # "Table T3a"
+            images:str="", # default: how many the rows say
            ) -> str: # plain text, one paragraph
     "What a table or figure shows: profile, data set, network, seeds, images, last epoch and the command."
     values, first = in_order(seed_values(rows, name)), rows.iloc[0]
     seeds = values.groupby("method", sort=False).seed.nunique()
-    images = "training sample" if name == "training" else "test image"
+    unit = "training sample" if name == "training" else "test image"
     whose = _places(values, name)[1] if name == "ablation" else values.condition.map(label)
     return (f"{number and number + ': '}{text or title(rows, name)}. Profile {first.profile}, data set {label(first.dataset)}, network {first.model};"
-            f" {_counts(seeds.to_numpy(), 'seed', seeds.index.map(label).to_numpy())}; {_counts(values.n.to_numpy(), images, whose.to_numpy())};"
-            f" last epoch{_epochs(rows, values.run)}.{_test_set(rows, values)}{note(first.dataset)}{signs} Made by: make repro PROFILE={first.profile}")
+            f" {_counts(seeds.to_numpy(), 'seed', seeds.index.map(label).to_numpy())}; {images or _counts(values.n.to_numpy(), unit, whose.to_numpy())};"
+            f" last epoch{_epochs(rows, values.run)}.{_test_set(rows, values)}{autoattack_parts(rows) if values.condition.eq('autoattack').any() else ''}{note(first.dataset)}{signs} Made by: make repro PROFILE={first.profile}")
 
 # %% ../nbs/10_report.ipynb #491615c4
 DECIMALS = {"updates": 0, "regularised_steps": 0, "loss": 3, "selected_share": 3, "group_cosine": 3}  # else 2

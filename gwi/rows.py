@@ -62,13 +62,13 @@ def code_digest(*modules:str, # names of modules of the package
         h.update(m.encode() + b"\0" + "\n".join(line for line in lines if not line.lstrip().startswith("#") and line.strip()).encode() + b"\0")
     return h.hexdigest()[:16]
 
-def hardware() -> str: # "AMD EPYC, 2 cores"
-    "The processor, and the GPU if one is used."
+def hardware() -> str: # "AMD EPYC, 2 cores, AVX2"
+    "The processor and the instructions that torch uses of it, or the GPU if one is used."
     import torch
     if config.device() == "cuda": return torch.cuda.get_device_name()
     info = Path("/proc/cpuinfo")
     names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}"
 
 # %% ../nbs/01_rows.ipynb #6fd52d44
 def _origin(run, modules, parameters, extra): return dict(code=code_digest(*modules), data=digest(config.data_dir(run.settings)), parameters=parameters, **(extra or {}))

@@ -129,9 +129,11 @@ def reevaluated(profile:str="cifar10-cpu") -> pd.DataFrame:
 
 # %% ../nbs/14_verify.ipynb #48d15e3e
 def seed_tolerance(profile:str="small") -> pd.Series: # cell -> percentage points
-    "Three standard deviations of the committed seeds, cell by cell, at least a point."
+    "Three standard deviations of the committed seeds or of a share of so many pictures, cell by cell, at least a point."
     cells = report.read_rows(config.root() / "results" / profile / "rows").groupby(["method", "protocol", "condition", "level", "metric"])
-    return (3 * cells.value.std()).clip(lower=1).fillna(1)
+    share, n = cells.value.mean().clip(0, 100), cells.n.max()
+    pictures = (share * (100 - share) / n) ** 0.5
+    return (3 * np.fmax(cells.value.std(), pictures)).clip(lower=1)
 
 def compared(found:pd.DataFrame, # from `retrained` or `reevaluated`
              tolerance, # percentage points, or one for each row
@@ -164,7 +166,7 @@ def verify(profiles=("small", "cifar10-cpu"), say=print) -> bool: # whether all 
     say(f"results/support.md: {'is' if current else 'is not (make pages)'} what the rows say")
     well &= current
     begin = time.monotonic()
-    lines = [compared(retrained(), seed_tolerance(), "small: trained and evaluated anew (tolerance: 3 standard deviations over seeds, at least a point)")]
+    lines = [compared(retrained(), seed_tolerance(), "small: trained and evaluated anew (tolerance: 3 standard deviations over seeds or of a share of so many pictures, at least a point)")]
     try: lines.append(compared(reevaluated(), 0.5, "cifar10-cpu: published weights evaluated anew (tolerance: half a point)"))
     except FileNotFoundError as e: say(f"cifar10-cpu: published weights: skipped ({e})")
     for r in lines: say(f"{r['what']}: {r['compared']} rows, {r['identical']} identical, largest difference {r['largest']:.3g} points, at most {r['used']:.0f} % of the tolerance used: {r['verdict']}")
@@ -193,13 +195,15 @@ def card(s, runs, files) -> str: # Markdown
     shown = [("clean clean", "clean"), ("corruption mCE", "mean corruption"), ("attack fgsm 8", "FGSM 8/255"), ("attack pgd20 2", "PGD-20 2/255")]
     lines = [[f"[{f.name}]({f.name})", report.label(r.method), *(_value(found, r, m) for m, _ in shown), rows.digest(f)] for r, f in zip(runs, files)]
     t, m, d = s.train, s.model, s.data
+    counts = found[(found.metric == "error") & found.run.isin([r.name for r in runs])].groupby("protocol").n.max()
+    hardware = sorted({json.loads(config.rows_path(r, "training").with_suffix(".json").read_text())["hardware"] for r in runs})
     return f"""# Trained networks of the profile {s.profile}
 
 {m.name} (width {m.width:g}, stem stride {m.stem_stride}), {models.n_parameters(train.make_model(runs[0], 10)):,} parameters, float32 safetensors; seed {s.seeds[0]} of every core method, last epoch.
 
 **Data.** {report.label(d.name)}: {d.n_train:,} training pictures of {d.size} × {d.size} pixels.{report.note(d.name)}
 **Training.** {t.epochs} epochs, batch {t.batch}, {t.optimiser.upper()}, learning rate {t.lr:g} ({t.schedule}), weight decay {t.weight_decay:g}; the parameters of each run stand in its sidecar, `results/{s.profile}/rows/<run>/training.json`.
-**Errors in per cent**, of these very networks (one seed: no basis for a comparison of methods; for that see [claims](../tables/claims.md)):
+**Errors in per cent** of the test pictures ({", ".join(f"{p} {n:,}" for p, n in counts.items())}), of these very networks, trained on {", ".join(hardware)} (one seed: no basis for a comparison of methods; for that see [claims](../tables/claims.md)):
 
 {report.pipe(["file", "method", *(title for _, title in shown), "digest"], lines)}
 **Use.** Pictures float in [0,1], normalisation is the network's first layer:
