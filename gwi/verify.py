@@ -198,7 +198,7 @@ def card(s, runs, files) -> str: # Markdown
     shown = [("clean clean", "clean"), ("corruption mCE", "mean corruption"), ("attack fgsm 8", "FGSM 8/255"), ("attack pgd20 2", "PGD-20 2/255")]
     lines = [[f"[{f.name}]({f.name})", report.label(r.method), *(_value(found, r, m) for m, _ in shown), rows.digest(f)] for r, f in zip(runs, files)]
     t, m, d = s.train, s.model, s.data
-    counts = found[(found.metric == "error") & found.run.isin([r.name for r in runs])].groupby("protocol").n.max()
+    counts = found[(found.metric == "error") & found.run.isin([r.name for r in runs])].groupby("protocol").n.max().filter(["clean", "corruption", "attack"])
     hardware = sorted({json.loads(config.rows_path(r, "training").with_suffix(".json").read_text())["hardware"] for r in runs})
     return f"""# Trained networks of the profile {s.profile}
 
