@@ -464,6 +464,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                              'gwi.figures._index': ('figures.html#_index', 'gwi/figures.py'),
                              'gwi.figures._legend': ('figures.html#_legend', 'gwi/figures.py'),
                              'gwi.figures._lines': ('figures.html#_lines', 'gwi/figures.py'),
+                             'gwi.figures._told_apart': ('figures.html#_told_apart', 'gwi/figures.py'),
                              'gwi.figures._used': ('figures.html#_used', 'gwi/figures.py'),
                              'gwi.figures.add_caption': ('figures.html#add_caption', 'gwi/figures.py'),
                              'gwi.figures.class_word': ('figures.html#class_word', 'gwi/figures.py'),

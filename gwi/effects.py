@@ -15,7 +15,7 @@ import pandas as pd
 
 from .claims import arm_words, interval, pairs
 from .figures import LOOK, add_caption, class_word, explained, new_figure, save
-from .report import ADVERSARIAL, caption, corruption_means, in_order, label, main_runs, method_order, pipe, studies, style, validate
+from .report import caption, corruption_means, in_order, label, main_runs, method_order, pipe, studies, style, validate
 
 # %% ../nbs/11_effects.ipynb #0197e0ab
 KINDS = {"corruption": "of every corruption, mean over its severities", "class": "of every class under the 15 corruptions", "clean class": "of every class, clean"}
@@ -105,15 +105,16 @@ def figure_every(rows:pd.DataFrame, # of one profile, data set and network
     panels = {m: title for m, title in EVERY.items() if m in set(found.measure)}
     for ax, (measure, title) in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items()):
         part = found[found.measure == measure]
-        near = part[~part.arm.str.contains("|".join(ADVERSARIAL))]  # adversarial training costs so much that the others could not be told apart
-        near = near if len(near) else part
+        near = part[part.effect.abs() <= max(1, 4 * part.effect.abs().median())]  # where one method costs much the others could not be told apart
         bars = near[near.n > 2][["low", "high"]].abs().max().max()  # those of two seeds would hide all else
         edge = max(1.3 * max(1, near.effect.abs().max()), 1.05 * (0 if np.isnan(bars) else bars))
         for r in part.itertuples():
             color, y = style(r.arm.split(" ")[0])["color"], arms.index(r.arm)
+            if abs(r.effect) > edge:
+                ax.annotate(f"{r.effect:+.1f} →" if r.effect > 0 else f"← {r.effect:+.1f}", (np.sign(r.effect) * edge, y), ha="right" if r.effect > 0 else "left", va="center", color=color, fontsize=7)
+                continue
             if r.n > 1: ax.plot([r.low, r.high], [y, y], color=color, linewidth=1.4)
             ax.plot(r.effect, y, "o", color=color, markersize=3.5, markerfacecolor="white" if "=" in r.arm and " seeds=" not in r.arm else color)
-            if abs(r.effect) > edge: ax.annotate(f"{r.effect:+.1f} →" if r.effect > 0 else f"← {r.effect:+.1f}", (np.sign(r.effect) * edge, y), ha="right" if r.effect > 0 else "left", va="center", color=color, fontsize=7)
         ax.axvline(0, color="#555555", linewidth=0.8)
         ax.set_xlim(-edge, edge)
         ax.set(xlabel=f"{title} minus that of {label(reference)}\n(percentage points; left: lower)", ylim=(len(arms) - 0.4, -0.6))
@@ -176,6 +177,6 @@ def write_effects(rows:pd.DataFrame, # from `read_rows`
 def _caption(name, part, root):
     corrupted = "corruption" if (part.protocol == "corruption").any() else "clean"
     if name == "failures": return caption(part[part.run.isin([a["run"] for a in explained(part, root).values()])], corrupted, "Corrupted test pictures (highest severity) on which standard and gwi of the first seed differ: of each of up to nine corruptions the one with the surest wrong answer; below each its class and the wrong answer")
-    if name == "every": return caption(part, corrupted, "Every method, and every changed setting of gwi (open; where they have fewer seeds, gwi with those alone stands above them), against standard training, seed by seed (number of seeds in brackets); bars: 95 % t intervals, not corrected for their number; those of adversarial training, and of two seeds, may go beyond the edge. Methods with fewer seeds are compared on those alone: two methods stand against each other in the table of the claims, not here")
+    if name == "every": return caption(part, corrupted, "Every method, and every changed setting of gwi (open; where they have fewer seeds, gwi with those alone stands above them), against standard training, seed by seed (number of seeds in brackets); bars: 95 % t intervals, not corrected for their number; large effects stand at the edge as numbers, and bars of two seeds may go beyond it. Methods with fewer seeds are compared on those alone: two methods stand against each other in the table of the claims, not here")
     kind = name.removeprefix("effects-").replace("-", " ")
     return caption(part, "clean" if kind == "clean class" else "corruption", f"Difference of the error {KINDS[kind]} to standard training, seed by seed; bars: 95 % t intervals, not corrected for their number")
