@@ -55,7 +55,7 @@ def overview(rows:pd.DataFrame, # of one profile, data set and network
     radii = sorted({levels.min(), levels.max()} - {np.nan})
     attacked = levels.isin(radii) & (cells.condition.eq("fgsm") | steps.eq(steps.max()))
     signs = " Mean ± sample standard deviation over seeds. Bold: lowest error of the column." + (" †: suspected gradient masking, not ranked." if cells[attacked].suspect.any() else "")
-    if attacked.any(): signs += f" Attacks: {cells[attacked].images.max():,} test images, seeds: {cells[attacked].seeds.max()}."
+    if attacked.any(): signs += f" Attacks: {cells[attacked].images.max():,} test images, at most {cells[attacked].seeds.max()} seeds."
     if cells.groupby("method").seeds.max().nunique() > 1: signs += " Methods with fewer seeds are means over those alone; the table of the claims compares seed by seed."
     title = "Error (%) on the clean test set" + ", under the corruptions (mCE: plain mean of 15; held-out: of 4)" * ("corruption" in protocols) + (f" and under L∞ attacks of radius {' and '.join(f'{r:g}/255' for r in radii)}" if attacked.any() else "")
     cells = cells[attacked | cells.condition.isin(["clean", "mCE", "held-out mean"]) | cells.condition.str.startswith("mean (")].reset_index(drop=True)
