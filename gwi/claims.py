@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CLAIMS', 'VARIANT', 'SATURATED', 'FAMILIES', 'SIGNS', 'HEAD', 'COLORS', 'measured', 'pairs', 'paired', 'interval',
-           'holm', 'verdict', 'assess', 'bootstrap', 'picture_errors', 'words', 'arm_words', 'family_title',
-           'table_text', 'short_table', 'limits', 'lacking', 'caption', 'figure_claims', 'write_claims',
+           'holm', 'verdict', 'assess', 'bootstrap', 'picture_errors', 'words', 'arm_words', 'effect_words',
+           'family_title', 'table_text', 'short_table', 'limits', 'lacking', 'caption', 'figure_claims', 'write_claims',
            'write_figures']
 
 # %% ../nbs/11_claims.ipynb #b0e1f3ce
@@ -119,14 +119,14 @@ def _judged(rows, claims, family, comparisons): # [(claim, text)] -> table
     for (claim, text), c, both, q, alpha in zip(comparisons, cs, found, adjusted, levels):
         d, per_cent = both.difference, bool(re.search(PERCENT, measured(rows, c.reference, c.measure).name))
         (low, high), (alow, ahigh) = interval(d), interval(d, alpha)
-        out.append(dict(family=family, claim=claim, comparison=text, arm=c.arm, sign=c.sign, reference=c.reference, measure=c.measure, n=len(d), arm_mean=both.arm.mean(), reference_mean=both.reference.mean(),
+        out.append(dict(family=family, claim=claim, comparison=text, arm=c.arm, sign=c.sign, reference=c.reference, measure=c.measure, level=alpha, n=len(d), arm_mean=both.arm.mean(), reference_mean=both.reference.mean(),
                         effect=d.mean() if len(d) else np.nan, low=low, high=high, adjusted_low=alow, adjusted_high=ahigh, p=q, points=per_cent,
                         verdict=_said(c, both, alow, ahigh, claims.relevant * per_cent, claims.margin), differences=d.to_dict()))
     return out
 
 def assess(rows:pd.DataFrame, # of one profile, data set and network
            claims:config.Claims,
-          ) -> pd.DataFrame: # a line a comparison: family, claim, n, effect, intervals, p, verdict
+          ) -> pd.DataFrame: # a line a comparison: family, claim, level of the adjusted interval, n, effect, intervals, p, verdict
     "Every comparison of the profile, judged."
     rows = validate(rows)
     lines = [line for family in ("primary", "tuned") for line in _judged(rows, claims, family, list(getattr(claims, family).items()))]
@@ -164,12 +164,15 @@ def arm_words(arm:str) -> str: # as people read it
 
 def _number(x): return f"{x:+.2f}".replace("-", "−") if np.isfinite(x) else "…"
 
+def effect_words(mean:float, low:float, high:float) -> str: # as people read it
+    "`-0.3, -1.2, 0.6` as `−0.30 [−1.20, +0.60]`."
+    return f"{_number(mean)} [{_number(low)}, {_number(high)}]"
+
 def _cells(r, adjusted):
     "Compared, n, reference, effect with interval, adjusted interval, verdict."
     arm = f"{arm_words(r.arm)} {SIGNS[r.sign]} {arm_words(r.reference)}: {words(r.measure)}"
     if not r.n: return [arm, "0", "", "not computed", *[""] * adjusted, r.verdict]
-    low, high, a, b = (_number(x) for x in (r.low, r.high, r.adjusted_low, r.adjusted_high))
-    return [arm, str(r.n), f"{r.reference_mean:.2f}", f"{_number(r.effect)} [{low}, {high}]", *[f"[{a}, {b}], p {'< 0.001' if r.p < 0.001 else f'{r.p:.3f}'}" if r.n > 1 else "[…]"] * adjusted, f"**{r.verdict}**" if adjusted else r.verdict]
+    return [arm, str(r.n), f"{r.reference_mean:.2f}", effect_words(r.effect, r.low, r.high), *[f"[{_number(r.adjusted_low)}, {_number(r.adjusted_high)}], p {'< 0.001' if r.p < 0.001 else f'{r.p:.3f}'}" if r.n > 1 else "[…]"] * adjusted, f"**{r.verdict}**" if adjusted else r.verdict]
 
 FAMILIES = {"primary": "Stated before the runs, adjusted for their number (Holm)", "tuned": "Against the tuned controls", "secondary": "Secondary comparisons, not adjusted"}
 
@@ -280,7 +283,7 @@ def _within(found, rows, root) -> str: # Markdown, or nothing
             try: arrays = [read_explain(root, rows.profile.iloc[0], run) for run in runs]
             except FileNotFoundError: continue
             d, low, high = bootstrap(*map(picture_errors, arrays))
-            lines.append([f"{arm_words(r.arm)} against {arm_words(r.reference)}", seed, len(arrays[0]["wrong_labels"]), f"{_number(d)} [{_number(low)}, {_number(high)}]"])
+            lines.append([f"{arm_words(r.arm)} against {arm_words(r.reference)}", seed, len(arrays[0]["wrong_labels"]), effect_words(d, low, high)])
     return "\n## Within one seed\n\nMean corruption error of two networks, 95 % bootstrap interval over test pictures: it says nothing about other seeds.\n\n" + pipe(["networks", "seed", "pictures", "difference"], lines) if lines else ""
 
 def _latex(found, text):

@@ -297,7 +297,7 @@ def _drawn(name, rows, arrays):
     _, protocol, draw, _ = FIGURES[name]
     if protocol not in set(rows.protocol): return f"skipped: no rows of protocol {protocol}"
     if name in ("groups", "gradcam") and len(arrays) < 2: return "skipped: no explain.npz of a standard and a gwi run"
-    try: return draw(_told_apart(name, rows)) if draw else figure_gradcam(arrays, rows) if name == "gradcam" else figure_groups(arrays["gwi"], rows)
+    try: return draw(rows) if draw else figure_gradcam(arrays, rows) if name == "gradcam" else figure_groups(arrays["gwi"], rows)
     except ValueError as e:
         if not str(e).startswith("no epoch"): raise
         return f"skipped: {e}"
@@ -314,16 +314,15 @@ def _told_apart(name, rows):
 
 def _used(name, rows, arrays):
     "The rows of the runs that a figure shows."
-    rows = _told_apart(name, rows)
     runs = {"gradcam": [a["run"] for a in arrays.values()], "groups": [a["run"] for m, a in arrays.items() if m == "gwi"],
             "diagnostics": rows.run[rows.metric.isin(("inhibited", "saturated"))], "diversity": rows.run[rows.metric.isin(("effective_rank", "group_cosine"))]}.get(name, rows.run)
     return rows[rows.run.isin(runs)]
 
-def _captioned(name, rows, arrays):
+def _captioned(name, rows, arrays, fewer=False):
     "The caption of a figure; the paper's data sets give it its number."
     number, protocol, _, text = FIGURES[name]
     if name == "heatmap" and "ce" in set(rows.metric): text = text.replace("mCE: plain mean over the 15 corruptions", "mean of the 15: not normalised")
-    bars, images = " Bars: one standard deviation over seeds." * (name == "lowdata") + " Methods with fewer seeds: in the table." * (len(_told_apart(name, rows)) < len(rows)), f"{PROBED} training images" * (name == "diversity")
+    bars, images = " Bars: one standard deviation over seeds." * (name == "lowdata") + " Methods with fewer seeds: in the table." * fewer, f"{PROBED} training images" * (name == "diversity")
     return caption(_used(name, rows, arrays), protocol, text, bars, images=images, number=f"Figure {number}" if number and base_dataset(rows.dataset.iloc[0]) in PAPER else "")
 
 # %% ../nbs/10_figures.ipynb #14124095
@@ -354,12 +353,13 @@ def write_figures(rows:pd.DataFrame, # from `read_rows`
     for suffix, part in studies(rows):
         arrays = explained(part, root)
         for name in FIGURES:
-            figure, file = _drawn(name, part, arrays), name + suffix
+            shown, file = _told_apart(name, part), name + suffix
+            figure = _drawn(name, shown, arrays)
             notes[file] = figure if isinstance(figure, str) else "written"
             if isinstance(figure, str): continue
             save(figure, out / file)
-            made.append((file, name, _used(name, part, arrays)))
-            captions.append(f"![{file}]({file}.svg)\n\n{_captioned(name, part, arrays)}\n")
+            made.append((file, name, _used(name, shown, arrays)))
+            captions.append(f"![{file}]({file}.svg)\n\n{_captioned(name, shown, arrays, len(shown) < len(part))}\n")
     (out / "captions.md").write_text("\n".join(captions), encoding="utf-8")
     (out / "index.md").write_text(_index(made), encoding="utf-8")
     return notes

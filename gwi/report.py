@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'PROTOCOLS', 'STUDY', 'KEYS', 'LABELS', 'ORDER', 'METRICS', 'HIGHER', 'PERCENT', 'STEPS', 'LOOKS',
-           'ADVERSARIAL', 'BORROW', 'NUMBERS', 'TITLES', 'LONG', 'NOTES', 'TEST_SETS', 'DECIMALS', 'TEX', 'label',
-           'style', 'method_order', 'validate', 'read_rows', 'read_explain', 'published', 'corruption_means',
+           'ADVERSARIAL', 'BORROW', 'NUMBERS', 'TITLES', 'LONG', 'NOTES', 'TEST_SETS', 'DECIMALS', 'TEX', 'LINE',
+           'label', 'style', 'method_order', 'validate', 'read_rows', 'read_explain', 'published', 'corruption_means',
            'main_runs', 'seed_values', 'in_order', 'summary', 'base_dataset', 'numbered', 'title', 'note',
            'autoattack_parts', 'caption', 'escape', 'cell_text', 'Table', 'table', 'table_names', 'studies', 'pipe',
            'state', 'write_index', 'write_tables', 'support', 'write_support', 'compare']
@@ -195,9 +195,10 @@ def _with_clean(part, rows):
 def _corruption(part, rows): return _with_clean(corruption_means(part), rows)
 
 def _lowdata(part, rows):
-    full = _same_seeds(rows[(rows.protocol == "clean") & rows.metric.isin(part.metric)], part)
-    if (part.level[part.condition == "share"] == "100").any() or not (part.condition == "share").any(): return part
-    return pd.concat([part, full.assign(protocol="lowdata", condition="share", level="100")])
+    share = part[part.condition == "share"]
+    full = _same_seeds(rows[(rows.protocol == "clean") & rows.metric.isin(part.metric)], share)
+    there, asked = (pd.MultiIndex.from_frame(r[["method", "seed"]]) for r in (share[share.level == "100"], full))
+    return pd.concat([part, full[~asked.isin(there)].assign(protocol="lowdata", condition="share", level="100")])
 
 # %% ../nbs/10_report.ipynb #6a4ded10
 def _ablation(part, rows):
@@ -397,6 +398,8 @@ def cell_text(cell, # a row of `summary`
     return text + escape("†" if cell.suspect else "") + ("" if np.isnan(cell.published) else f" [{cell.published:.2f}]")
 
 # %% ../nbs/10_report.ipynb #27b0a9fb
+LINE = 116  # characters of \footnotesize in 6.9 in
+
 @dataclass
 class Table:
     "A table: its `name`, its cells (see `summary`) and its `caption`."
@@ -437,16 +440,24 @@ class Table:
         return "\n".join([self.caption, "", lines[0], rule, *lines[1:]]) + "\n"
 
     def to_latex(self) -> str:
-        r"""Table environments with booktabs rules; needs \usepackage{booktabs}. A page has 6.9 in × 9 in: beyond seven columns of numbers parts of the table stand below
+        r"""Table environments with booktabs rules; needs \usepackage{booktabs}. A page has 6.9 in × 9 in: beyond seven columns of numbers, or the width, parts of the table stand below
         each other, beyond sixty lines on further pages."""
         lines = self.text(r"\textbf{{{}}}", escape)
-        n = len(lines[0]) - self.words
-        parts = [_tabular([r[:self.words] + [r[k] for k in part] for r in lines], self.words) for part in np.array_split(np.arange(n) + self.words, -(-n // 7))]
+        parts = [_tabular([r[:self.words] + [r[k] for k in part] for r in lines], self.words) for part in self._fitting()]
         size, a_page = r"\small" if len(parts) == 1 else r"\footnotesize", max(1, 60 // (len(lines) + 1))
         captions = [escape(self.caption), *[escape(self.caption.split(":")[0].split(";")[0] + ", continued")] * len(parts)]
         pages = [rf"\centering{size}\setlength{{\tabcolsep}}{{3pt}}" + f"\n\\caption{{{text}}}\n" + "\n\\par\\medskip\n".join(parts[k:k + a_page])
                  for k, text in zip(range(0, len(parts), a_page), captions)]
         return "\n".join(f"\\begin{{table}}\n{page}\n\\end{{table}}" for page in pages) + "\n"
+
+    def _fitting(self):
+        "The columns of numbers in parts, each of at most seven and `LINE` characters where that can be."
+        width = [max(map(len, column)) + 1.5 for column in zip(*self.text("{}", str))]  # and the space between columns
+        columns = np.arange(self.words, len(width))
+        for k in range(-(-len(columns) // 7), len(columns) + 1):
+            parts = np.array_split(columns, k)
+            if max(sum(width[c] for c in part) for part in parts) + sum(width[:self.words]) <= LINE: break
+        return parts
 
 def _tabular(lines, words):
     head, *body = ["{}" * r[0].startswith(("[", "*")) + " & ".join(r) + r" \\" for r in lines]  # \\ would take [ or * of the next line for its own
