@@ -147,7 +147,7 @@ def compared(found:pd.DataFrame, # from `retrained` or `reevaluated`
     return dict(what=what, compared=len(errors), identical=int((gap == 0).sum()), largest=gap.max(), used=100 * used, verdict="agrees" if used <= 1 else "DIFFERS")
 
 # %% ../nbs/14_verify.ipynb #03af1d29
-def verify(profiles=("small", "cifar10-cpu"), say=print) -> bool: # whether all is well
+def verify(profiles=("small", "cifar10-cpu", "cifar10-tune", "cifar10-wide", "cifar10-long"), say=print) -> bool: # whether all is well
     "Sidecars, tables, and a sample of the numbers; one line each."
     well = True
     for profile in profiles:
