@@ -398,7 +398,7 @@ def cell_text(cell, # a row of `summary`
     return text + escape("†" if cell.suspect else "") + ("" if np.isnan(cell.published) else f" [{cell.published:.2f}]")
 
 # %% ../nbs/10_report.ipynb #27b0a9fb
-LINE = 116  # characters of \footnotesize in 6.9 in
+LINE = {"small": 108, "footnotesize": 116}  # characters in 6.9 in
 
 @dataclass
 class Table:
@@ -451,12 +451,12 @@ class Table:
         return "\n".join(f"\\begin{{table}}\n{page}\n\\end{{table}}" for page in pages) + "\n"
 
     def _fitting(self):
-        "The columns of numbers in parts, each of at most seven and `LINE` characters where that can be."
+        "The columns of numbers in parts, each of at most seven and as wide as `LINE` where that can be."
         width = [max(map(len, column)) + 1.5 for column in zip(*self.text("{}", str))]  # and the space between columns
         columns = np.arange(self.words, len(width))
         for k in range(-(-len(columns) // 7), len(columns) + 1):
             parts = np.array_split(columns, k)
-            if max(sum(width[c] for c in part) for part in parts) + sum(width[:self.words]) <= LINE: break
+            if max(sum(width[c] for c in part) for part in parts) + sum(width[:self.words]) <= LINE["small" if k == 1 else "footnotesize"]: break
         return parts
 
 def _tabular(lines, words):
