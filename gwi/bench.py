@@ -42,7 +42,7 @@ import torch.nn.functional as F
 import yaml
 from PIL import Image, ImageOps
 
-from . import attack, augment, config, corruption, data, models, pipeline, reference, report, rows, sources, speed, streaming, train
+from . import attack, augment, config, corruption, data, meaning, models, pipeline, reference, report, rows, sources, speed, streaming, train
 from .inhibition import GroupWiseInhibition, group_channels, orthogonality, reversed_maps, score
 from .streams import seed_for, stream
 
@@ -451,7 +451,7 @@ def note(path:Path, # speed.json
     try: says = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError): says = {}
     says |= dict(torch=version("torch"), hardware=rows.hardware(), python=platform.python_version())
-    says.setdefault("comparisons", {})[what] = dict(code=rows.code_digest(*MODULES), command=command, threads=torch.get_num_threads(), seconds=round(spent, 1))
+    says.setdefault("comparisons", {})[what] = dict(code=meaning.code_digest(*MODULES), command=command, threads=torch.get_num_threads(), seconds=round(spent, 1))
     config.atomic_write(path, json.dumps(says, indent=1, sort_keys=True) + "\n")
 
 # %% ../nbs/12_bench.ipynb #6bc74afb

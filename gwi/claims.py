@@ -316,7 +316,7 @@ def write_claims(rows:pd.DataFrame, # from `read_rows`
     return notes or {"claims": "skipped: the profile states none"}
 
 def write_figures(rows, suite:list[config.Settings], out) -> dict: # name -> "written" or why not
-    "claims.svg and claims.png of every part of a profile that states claims."
+    "claims.svg of every part of a profile that states claims."
     notes = {}
     for suffix, s, part in _studies(rows, suite):
         found = assess(part, s.claims) if len(part) else pd.DataFrame(dict(family=["primary"], n=[0]))

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['ROUNDING', 'METHODS', 'LAYERS', 'MODELS', 'CORRUPTIONS', 'HELD_OUT', 'SOURCES', 'STREAMABLE', 'OFFICIAL_C', 'ATTACKS',
-           'ConfigError', 'root', 'cache', 'progress', 'device', 'atomic_write', 'started', 'seconds_left', 'Method',
-           'layers', 'limit', 'Data', 'Augment', 'Model', 'Train', 'Machine', 'Inhibition', 'Methods', 'Stages',
-           'Corruption', 'Attack', 'Lowdata', 'Ablation', 'Features', 'Claims', 'Settings', 'variants', 'Comparison',
-           'comparison', 'check', 'load', 'parts', 'profile_names', 'profile_text', 'profile_settings', 'suite', 'Run',
-           'make_run', 'parse_run', 'select', 'stage_runs', 'data_dir', 'corrupted_dir', 'group_of', 'weights_dir',
-           'weights_path', 'results_dir', 'rows_path']
+           'OWN_FOLDERS', 'DEFAULT', 'ConfigError', 'root', 'params_file', 'cache', 'progress', 'device',
+           'atomic_write', 'seconds_left', 'Method', 'layers', 'limit', 'Data', 'Augment', 'Model', 'Train', 'Machine',
+           'Inhibition', 'Methods', 'Stages', 'Corruption', 'Attack', 'Lowdata', 'Ablation', 'Features', 'Claims',
+           'Settings', 'variants', 'Comparison', 'comparison', 'check', 'load', 'parts', 'profile_names',
+           'profile_text', 'pipeline_dir', 'profile_settings', 'suite', 'Run', 'make_run', 'parse_run', 'select',
+           'stage_runs', 'add_profile', 'use_profile', 'data_dir', 'corrupted_dir', 'group_of', 'weights_dir',
+           'weights_path', 'results_dir', 'stage_of', 'rows_dir', 'rows_path', 'provenance_path', 'ledger_path']
 
 # %% ../nbs/00_config.ipynb #3536d282
 import dataclasses
@@ -35,6 +36,10 @@ def root() -> Path: # the folder that holds params.yaml
     for folder in (here, *here.parents):
         if (folder / "params.yaml").is_file() and (folder / "settings.ini").is_file(): return folder
     raise ConfigError(f"no params.yaml in {here.name!r} or above it: run from inside the project, or set GWI_ROOT")
+
+def params_file() -> Path: # that of the profile at work
+    "The parameter file in use: `GWI_PARAMS` (from the root), else `params.yaml` in the root."
+    return root() / os.environ.get("GWI_PARAMS", "params.yaml")
 
 def cache() -> Path: # checkpoints and logs, ignored by git
     "Where interrupted work waits: `GWI_CACHE`, else `.cache` in the root."
@@ -72,10 +77,6 @@ def atomic_write(path:Path, # the file
             os.fsync(f.fileno())
         part.replace(path)
     finally: part.unlink(missing_ok=True)
-
-def started(s) -> Path:
-    "The mark of a study that was begun in this checkout; what is older came with it."
-    return cache() / f"{s.profile}-{s.part}.started"
 
 def seconds_left() -> float: # inf without a limit
     "Time until `GWI_UNTIL`."
@@ -379,6 +380,8 @@ def _check_names(s):
     if valid := layers(s.model.name): _among(s.inhibition.layers, valid, "inhibition.layer")
 
 # %% ../nbs/00_config.ipynb #b0190b3d
+OWN_FOLDERS = ("rows", "weights", "weights-variants", "notebooks")  # in data/<profile>, beside the parts' images
+
 def _check_data(s):
     d, c = s.data, s.corruption
     if d.streamed and d.source not in STREAMABLE: raise ConfigError(f"data.streamed: the source {d.source!r} fits in memory; only {', '.join(STREAMABLE)} are streamed")
@@ -392,6 +395,7 @@ def _check_data(s):
     if d.held_out and not (d.n_train and d.n_test): raise ConfigError("data.held_out: says that the test pictures are training pictures behind the first n_train; set data.n_train and data.n_test")
     if c.path and d.held_out: raise ConfigError("corruption.path: the published set goes with the test set; with data.held_out set it to null")
     if c.path and d.n_test: raise ConfigError("corruption.path: the published set goes with the whole test set; set data.n_test to null and choose with corruption.n_images")
+    if s.part in OWN_FOLDERS: raise ConfigError(f"part: {s.part!r} is a folder of the project's own in data/<profile>; choose another name")
     if c.set != (wanted := f"{d.name}-c" if c.path else f"{d.name}-c-regenerated"): raise ConfigError(f"corruption.set: {c.set!r} must be {wanted!r}: a regenerated set is named so")
 
 def variants(s) -> list[str]: # groups of `select`
@@ -487,37 +491,51 @@ def check(raw, # what YAML gave
     for look in (_check_names, _check_data, _check_lists, _check_stages, _check_attack, _check_ablation, _check_tuned, _check_claims): look(settings)
     return settings
 
-def load(path=None # default: params.yaml in the root
+def load(path=None # default: `params_file`
         ) -> Settings: # everything checked
-    "Read a parameter file."
-    path = Path(path or root() / "params.yaml")
+    "Read a parameter file. ConfigError, which names the file, if it cannot be used."
+    path = Path(path or params_file())
     try: return check(yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError: raise ConfigError(f"{path.name}: no such file; the profiles are in profiles/") from None
     except yaml.YAMLError as e: raise ConfigError(f"{path.name}: not YAML: {' '.join(str(e).split())}") from None
 
 # %% ../nbs/00_config.ipynb #abf7b81e
-def parts(profile:str, # the name of a file or folder in profiles/
-         ) -> list[str]: # names of its parts; [""] for a file
+DEFAULT = "small"  # the profile of the root
+
+def _file_of(profile): # where the parameters of a profile of one part stand
+    return root() / "profiles" / (f"{profile}.yaml" if profile == DEFAULT else f"{profile}/params.yaml")
+
+def parts(profile:str, # one of `profile_names`
+         ) -> list[str]: # names of its parts; [""] for a single study
     "The parts of a profile, in their order. An unknown name is a ConfigError."
-    folder = root() / "profiles"
-    if (folder / f"{profile}.yaml").is_file(): return [""]
-    if (folder / profile / "base.yaml").is_file(): return sorted(p.stem for p in (folder / profile).glob("*.yaml") if p.stem != "base")
-    raise ConfigError(f"profile {profile!r} is none of {', '.join(profile_names())}")
+    if _file_of(profile).is_file(): return [""]
+    folder = root() / "profiles" / profile
+    if not (folder / "base.yaml").is_file(): raise ConfigError(f"profile {profile!r} is none of {', '.join(profile_names())}")
+    return sorted(p.stem for p in folder.glob("*.yaml") if p.stem not in ("base", "dvc"))
 
 def profile_names() -> list[str]:
-    "The files and folders of profiles/."
+    "The default profile and the folders of profiles/ that hold parameters."
     folder = root() / "profiles"
-    return sorted([*(p.stem for p in folder.glob("*.yaml")), *(p.parent.name for p in folder.glob("*/base.yaml"))])
+    own = {p.parent.name for kind in ("params", "base") for p in folder.glob(f"*/{kind}.yaml")}
+    return sorted(own | ({DEFAULT} if _file_of(DEFAULT).is_file() else set()))
 
 def profile_text(profile:str, part:str="") -> str: # YAML with its comments
-    "The whole of a profile, or of one of its parts."
-    folder = root() / "profiles"
-    if (choices := parts(profile)) == [""]: return (folder / f"{profile}.yaml").read_text(encoding="utf-8")
+    "The whole of a profile, or of one of its parts, made from the file of the part and its base."
+    folder = root() / "profiles" / profile
+    if (choices := parts(profile)) == [""]: return _file_of(profile).read_text(encoding="utf-8")
     if part not in choices: raise ConfigError(f"part {part!r} of the profile {profile!r} is none of {', '.join(choices)}")
-    return _merged(*((folder / profile / f"{name}.yaml").read_text(encoding="utf-8") for name in ("base", part)))
+    return _merged(*((folder / f"{name}.yaml").read_text(encoding="utf-8") for name in ("base", part)))
 
-def profile_settings(profile:str, # the name of a file or folder in profiles/
-                     part:str="", # of a folder: which part; default: its first
+def pipeline_dir(profile:str, # one of `profile_names`, or that of `params.yaml`
+                 part:str="",
+                ) -> Path: # the folder of params.yaml, dvc.yaml and dvc.lock
+    "Where the pipeline of a profile, or of one of its parts, lies: the default one in the root."
+    home = root()
+    if profile == DEFAULT or not (home / "profiles" / profile).is_dir(): return home
+    return home / "profiles" / profile / part
+
+def profile_settings(profile:str, # one of `profile_names`
+                     part:str="", # of several: which; default: the first
                     ) -> Settings:
     "The settings of a profile, or of one of its parts."
     return check(yaml.safe_load(profile_text(profile, part or parts(profile)[0])))
@@ -544,12 +562,12 @@ def _merged(base, change):
     return "\n".join(line for lines in out.values() for line in lines) + "\n"
 
 # %% ../nbs/00_config.ipynb #80ff7f89
-def suite(s:Settings|None=None # default: params.yaml
+def suite(s:Settings|None=None # default: those in use
          ) -> list[Settings]: # one for a profile without parts
     "The settings of all parts of a profile; for the part that `s` is, `s` itself."
     s = s or load()
     try: names = parts(s.profile)
-    except ConfigError: names = [""]  # a profile of the user's own that is params.yaml only
+    except ConfigError: names = [""]  # a profile of the user's own that is a parameter file only
     found = [s] if names == [""] else [s if name == s.part else profile_settings(s.profile, name) for name in names]
     studies = [(p.data.name, p.model.name) for p in found]
     if twice := [k for k in studies if studies.count(k) > 1]: raise ConfigError(f"{s.profile}: two parts with the data set {twice[0][0]} and the network {twice[0][1]} would write the same rows; give one another data.name")
@@ -643,10 +661,27 @@ def stage_runs(protocol:str, # "training", "clean", "corruption", "attack", "tra
             "transfer": lambda: main(s.attack.transfer if s.attack.eps else [], s.attack.seeds), "lowdata": lambda: select("lowdata", s) + main(s.lowdata.methods, s.lowdata.seeds),
             "ablation": lambda: select("ablation", s), "explain": lambda: main(s.core, s.seeds[:1])}[protocol]()
 
-# %% ../nbs/00_config.ipynb #77de9807
-def data_dir(s): return root() / "data" / s.profile / s.data.name
+# %% ../nbs/00_config.ipynb #e323d958
+def add_profile(parser):
+    "The options `--profile` and `--part` of a command line."
+    parser.add_argument("--profile", default="", help="a folder of profiles/ (default: params.yaml)")
+    parser.add_argument("--part", default="", help="of a profile of several studies: which")
 
-def corrupted_dir(s): return root() / "data" / s.profile / s.corruption.set
+def use_profile(profile:str, # "": the file in use stays
+                part:str="",
+               ) -> Path: # the parameter file
+    "Make a profile, or one of its parts, the one at work in this process and in those that it starts. An unknown one is a ConfigError."
+    if profile:
+        choices = parts(profile)
+        if choices != [""] and part not in choices: raise ConfigError(f"part {part!r} of the profile {profile!r} is none of {', '.join(choices)}")
+        os.environ["GWI_PARAMS"] = (pipeline_dir(profile, part) / "params.yaml").relative_to(root()).as_posix()
+    elif part: raise ConfigError(f"part {part!r}: of which profile? name it too")
+    return params_file()
+
+# %% ../nbs/00_config.ipynb #77de9807
+def data_dir(s): return root() / "data" / s.profile / s.part / s.data.name
+
+def corrupted_dir(s): return root() / "data" / s.profile / s.part / s.corruption.set
 
 def group_of(run): # the folder of its weights
     if run.settings.stages.together: return "all"
@@ -659,4 +694,17 @@ def weights_path(run): return weights_dir(run.settings, group_of(run)) / f"{run.
 
 def results_dir(s): return root() / "results" / s.profile
 
-def rows_path(run, protocol): return results_dir(run.settings) / "rows" / run.name / f"{protocol}.csv"
+def stage_of(run, protocol) -> str: # as in dvc.yaml: "train@gwi", "corruption@gwi", "clean"
+    "The stage of the pipeline that writes the rows of a run."
+    if protocol == "training": return "train" if run.settings.stages.together else f"train@{group_of(run)}"
+    if run.settings.stages.together: return "evaluate"
+    return f"{protocol}@{run.method}" if protocol in ("corruption", "attack") else protocol
+
+def rows_dir(s, stage=""): # what single runs wrote, a folder a stage: an output of that stage, in DVC's cache
+    return root() / "data" / s.profile / "rows" / s.part / stage
+
+def rows_path(run, protocol): return rows_dir(run.settings, stage_of(run, protocol)) / run.name / f"{protocol}.csv"
+
+def provenance_path(s): return results_dir(s) / "provenance.jsonl"
+
+def ledger_path(): return root() / "results" / "equal_code.csv"

@@ -163,7 +163,7 @@ def write_effects(rows:pd.DataFrame, # from `read_rows`
                   root, # results folder, for explain.npz
                   out, # folder of the figures
                  ) -> dict: # name -> "written" or why not
-    "effects-*.svg and failures.svg of every study, and effects.md beside them."
+    "effects-*, every and failures of every study, and effects.md beside them."
     out, notes, rows = Path(out), {}, validate(rows)
     for suffix, part in studies(rows):
         drawn = {f"effects-{kind.replace(' ', '-')}": lambda kind=kind: figure_effects(part, kind) for kind in KINDS} | {"every": lambda: figure_every(part), "failures": lambda: figure_failures(explained(part, root).get("gwi", {}), part)}

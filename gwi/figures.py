@@ -18,7 +18,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from .config import CORRUPTIONS, HELD_OUT
-from .report import (TITLES, Table, base_dataset, caption, in_order, label, main_runs, method_order, pipe, read_explain, seed_values, state, studies, style,
+from .report import (TITLES, Table, base_dataset, caption, figure_file, in_order, label, main_runs, method_order, pipe, read_explain, seed_values, state, studies, style,
                         summary, validate)
 
 # %% ../nbs/10_figures.ipynb #a8ec4d59
@@ -39,9 +39,10 @@ def new_figure(width:float, # inches
 def save(figure:Figure,
          path, # without suffix
         ):
-    "Write `figure` as SVG and PNG, the same bytes each time."
-    figure.savefig(f"{path}.svg", metadata={"Date": None, "Creator": None})
-    figure.savefig(f"{path}.png", metadata={"Software": None}, dpi=200)
+    "Write `figure` once, the same bytes each time: as PNG if it holds pictures, else as SVG."
+    holds_pictures = any(axes.images for axes in figure.axes)
+    if holds_pictures: figure.savefig(f"{path}.png", metadata={"Software": None}, dpi=200)
+    else: figure.savefig(f"{path}.svg", metadata={"Date": None, "Creator": None})
 
 # %% ../nbs/10_figures.ipynb #b6cdba5f
 def _lines(ax, frame, x, apart=0.02):
@@ -267,15 +268,15 @@ def explained(rows:pd.DataFrame, # of one profile, data set and network
     out = {}
     for method, run, profile in rows[rows.method.isin(["standard", "gwi"])].sort_values("seed", kind="stable")[["method", "run", "profile"]].drop_duplicates().itertuples(index=False):
         if method in out: continue
-        try: out[method] = read_explain(root, profile, run) | dict(run=run, classes=_classes(Path(root) / profile / "rows" / run))
+        try: out[method] = read_explain(root, profile, run) | dict(run=run, classes=_classes(Path(root) / profile / "rows.csv", run))
         except FileNotFoundError: pass
     return {m: out[m] for m in method_order(out)}
 
-def _classes(folder):
-    "Names of the classes in the order of their labels: that in which the run's file lists their errors."
-    if not (file := folder / "clean.csv").is_file(): return None
+def _classes(file, run):
+    "Names of the classes in the order of their labels: that in which the rows of the run list their errors."
+    if not file.is_file(): return None
     listed = pd.read_csv(file, dtype=str)
-    return list(listed.condition[listed.metric == "class_error"]) or None
+    return list(listed.condition[(listed.run == run) & (listed.protocol == "clean") & (listed.metric == "class_error")]) or None
 
 # %% ../nbs/10_figures.ipynb #46bd80de
 FIGURES = {"groups": ("F1", "clean", None, "Groups of channels of one test image under gwi: map, size, importance, and confidence in the true class when that group alone is inhibited"),
@@ -326,14 +327,14 @@ def _captioned(name, rows, arrays, fewer=False):
     return caption(_used(name, rows, arrays), protocol, text, bars, images=images, number=f"Figure {number}" if number and base_dataset(rows.dataset.iloc[0]) in PAPER else "")
 
 # %% ../nbs/10_figures.ipynb #14124095
-def _index(made):
+def _index(made, folder):
     "Markdown: figure, what, files, what they were made from."
     lines = []
     for name, (number, protocol, _, text) in FIGURES.items():
         mine = [(file, part) for file, figure, part in made if figure == name]
         states = "; ".join(dict.fromkeys(state(part, protocol) for _, part in mine)) or "not computed: no rows or no arrays"
-        lines.append([number, (text or TITLES[protocol]).split(":")[0].split(";")[0], ", ".join(f"[{file}]({file}.svg)" for file, _ in mine), states])
-    return "The figures here, each as SVG and PNG; captions.md says more.\n\n" + pipe(["figure", "what", "files", "made from"], lines)
+        lines.append([number, (text or TITLES[protocol]).split(":")[0].split(";")[0], ", ".join(f"[{file}]({figure_file(folder, file).name})" for file, _ in mine), states])
+    return "The figures here, lines as SVG, pictures as PNG; captions.md says more.\n\n" + pipe(["figure", "what", "files", "made from"], lines)
 
 # %% ../nbs/10_figures.ipynb #23b19e03
 def add_caption(folder, # of the figures
@@ -341,13 +342,13 @@ def add_caption(folder, # of the figures
                 text:str, # its caption
                ):
     "A further figure and its caption at the end of captions.md."
-    with open(Path(folder) / "captions.md", "a", encoding="utf-8") as f: f.write(f"\n![{name}]({name}.svg)\n\n{text}\n")
+    with open(Path(folder) / "captions.md", "a", encoding="utf-8") as f: f.write(f"\n![{name}]({figure_file(folder, name).name})\n\n{text}\n")
 
 def write_figures(rows:pd.DataFrame, # from `read_rows`
                   root, # results folder, for explain.npz
                   out, # folder, made if it is not there
                  ) -> dict: # name of the figure -> "written" or why not
-    "Every figure as SVG and PNG, captions.md with all of them, and index.md."
+    "Every figure, captions.md with all of them, and index.md."
     out, notes, captions, made, rows = Path(out), {}, [], [], validate(rows)
     out.mkdir(parents=True, exist_ok=True)
     for suffix, part in studies(rows):
@@ -359,7 +360,7 @@ def write_figures(rows:pd.DataFrame, # from `read_rows`
             if isinstance(figure, str): continue
             save(figure, out / file)
             made.append((file, name, _used(name, shown, arrays)))
-            captions.append(f"![{file}]({file}.svg)\n\n{_captioned(name, shown, arrays, len(shown) < len(part))}\n")
+            captions.append(f"![{file}]({figure_file(out, file).name})\n\n{_captioned(name, shown, arrays, len(shown) < len(part))}\n")
     (out / "captions.md").write_text("\n".join(captions), encoding="utf-8")
-    (out / "index.md").write_text(_index(made), encoding="utf-8")
+    (out / "index.md").write_text(_index(made, out), encoding="utf-8")
     return notes

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LEAST', 'SHARE', 'MARK', 'LINKS', 'SEEN', 'MOST', 'Pictures', 'look', 'parted', 'twice', 'link', 'named', 'counts',
-           'decided', 'profile_text', 'said', 'identity', 'prepare']
+           'decided', 'profile_text', 'said', 'listing', 'prepare']
 
 # %% ../nbs/11_folder.ipynb #ec769caf
 import hashlib
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import yaml
 
-from . import config, data, rows
+from . import config, data
 from .config import ConfigError, atomic_write
 from .download import replacing
 from .streaming import opened
@@ -125,9 +125,9 @@ def named(name:str, # as given, or "": after the folder
     other = f"choose another with NAME, such as NAME={made.strip('-')}-pictures" if re.fullmatch(r"[a-z0-9-]+", made) else "choose one with NAME"
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", made) or not isinstance(yaml.safe_load(made), str): raise ConfigError(f"NAME: {made!r} must be small letters, digits and hyphens, and no number")
     if made in (*config.SOURCES, "bench", "downloads", "weights", "cifar10-jpeg75") or re.search(r"-(standin|heldout|c|c-regenerated)$", made): raise ConfigError(f"NAME: {made!r} means something else in this project; {other}")
-    home, file = config.root(), config.root() / "profiles" / f"{made}.yaml"
+    home, file = config.root(), config.root() / "profiles" / made / "params.yaml"
     if made in config.profile_names() and not (file.is_file() and MARK in file.read_text(encoding="utf-8")): raise ConfigError(f"NAME: {made!r} is a profile of the project; {other}")
-    if not (file.is_file() or (home / "data" / made / "made.json").is_file()) and (there := [f"{f}/{made}" for f in ("results", "data") if (home / f / made).exists()]): raise ConfigError(f"NAME: {there[0]} is there already; take it away, or {other}")
+    if not file.is_file() and (there := [f"{f}/{made}" for f in ("results", "data") if (home / f / made).exists()]): raise ConfigError(f"NAME: {there[0]} is there already; take it away, or {other}")
     return made
 
 # %% ../nbs/11_folder.ipynb #19cd1890
@@ -227,7 +227,7 @@ def said(name:str, found:Pictures, s:config.Settings) -> list[str]: # lines
             f"  pictures: the largest centred square, scaled to {s.data.size} × {s.data.size}" + ", mirrored at random" * s.augment.flip,
             f"  training: {s.model.name}, {len(s.core)} methods × {len(s.seeds)} seeds, {s.train.epochs} epochs, batch {s.train.batch}",
             f"  testing: clean, {len(s.corruption.names)} corruptions × 5 severities on {s.corruption.n_images} pictures, FGSM and PGD at {eps} (/255) on {s.attack.n_images}, features and Grad-CAM",
-            f"  settings: profiles/{name}.yaml; change it and give the same command again"]
+            f"  settings: profiles/{name}/params.yaml; change it and give the same command again"]
 
 def _by_class(found):
     out = {kind: [] for kind in found.classes}
@@ -235,23 +235,23 @@ def _by_class(found):
     return out
 
 # %% ../nbs/11_folder.ipynb #a497cd1a
-def identity(found:Pictures, text:str) -> dict:
-    "Digests of the pictures and their places, of the profile and of the code."
-    of = lambda x: hashlib.sha256(x.encode()).hexdigest()[:16]
-    return dict(root=str(found.root), pictures=of(json.dumps([sorted(found.digests.items()), sorted(map(list, found.parts))])), profile=of(text),
-                code=rows.code_digest(*sorted(f.stem for f in Path(config.__file__).parent.glob("*.py") if not f.stem.startswith("_"))))
+def listing(found:Pictures) -> str: # JSON
+    "The pictures and their places by digest: what is fetched depends on it, so that a folder that has changed is looked at again."
+    parts = [[split, kind, {name: found.digests[name] for name in names}] for (split, kind), names in sorted(found.parts.items())]
+    return json.dumps(parts, indent=0) + "\n"
 
 def prepare(path, # of the folder
             name:str="", # of the profile; "": after the folder
-           ) -> tuple: # name, lines to print, identity
-    "Look at the folder, and write profile and links. ConfigError, before anything is written, if something is wrong."
+           ) -> tuple: # name, lines to print
+    "Look at the folder, and write parameters, listing and links. ConfigError, before anything is written, if something is wrong."
     found = look(path)
     name = named(name, found.root)
-    file, place = config.root() / "profiles" / f"{name}.yaml", config.root() / "data" / name / LINKS
+    file, place = config.root() / "profiles" / name / "params.yaml", config.root() / "data" / name / LINKS
     text = file.read_text(encoding="utf-8") if file.is_file() else profile_text(name, found)
     if json.dumps(_near(found.root)) not in text.splitlines()[0]: raise ConfigError(f"NAME: {name!r} is the profile of another folder ({text.splitlines()[0].split(' from ')[-1].split(', which')[0]}); choose another with NAME")
     s = config.check(yaml.safe_load(text))
-    if s.profile != name: raise ConfigError(f"profile: {s.profile!r} in profiles/{name}.yaml; it must be {name!r}")
+    if s.profile != name: raise ConfigError(f"profile: {s.profile!r} in profiles/{name}/params.yaml; it must be {name!r}")
     if not all(split for split, _ in found.parts): link(found, place)
     if not file.is_file(): atomic_write(file, text)
-    return name, said(name, found, s), identity(found, text)
+    if not (images := file.with_name("images.json")).is_file() or images.read_text() != listing(found): atomic_write(images, listing(found))
+    return name, said(name, found, s)

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['COLUMNS', 'PROTOCOLS', 'STUDY', 'KEYS', 'LABELS', 'ORDER', 'METRICS', 'HIGHER', 'PERCENT', 'STEPS', 'LOOKS',
            'ADVERSARIAL', 'BORROW', 'NUMBERS', 'TITLES', 'LONG', 'NOTES', 'TEST_SETS', 'DECIMALS', 'TEX', 'LINE',
-           'label', 'style', 'method_order', 'validate', 'read_rows', 'read_explain', 'published', 'corruption_means',
-           'main_runs', 'seed_values', 'in_order', 'summary', 'base_dataset', 'numbered', 'title', 'note',
-           'autoattack_parts', 'caption', 'escape', 'cell_text', 'Table', 'table', 'table_names', 'studies', 'pipe',
-           'state', 'write_index', 'write_tables', 'support', 'write_support', 'compare']
+           'label', 'style', 'method_order', 'validate', 'read_rows', 'figure_file', 'read_explain', 'published',
+           'corruption_means', 'main_runs', 'seed_values', 'in_order', 'summary', 'base_dataset', 'numbered', 'title',
+           'note', 'autoattack_parts', 'caption', 'escape', 'cell_text', 'Table', 'table', 'table_names', 'studies',
+           'pipe', 'state', 'write_index', 'write_tables', 'support', 'write_support', 'compare']
 
 # %% ../nbs/10_report.ipynb #4cae1851
 import re
@@ -118,10 +118,10 @@ def _read(file, name):
 
 def read_rows(root="results", # a results folder, or any folder below it; relative: from here or from the project's root
              ) -> pd.DataFrame: # columns of `COLUMNS`
-    "All rows files below `root`. FileNotFoundError if there is none, ValueError naming the file that breaks the contract."
+    "All rows below `root`. FileNotFoundError if there are none, ValueError naming the file that breaks the contract."
     folder = _folder(root)
-    files = [f for f in sorted(folder.rglob("*.csv")) if not {"tables", "figures", "notebooks"} & set(f.relative_to(folder).parts)]
-    if not files: raise FileNotFoundError(f"{root}: no rows files (<profile>/rows/<run>/<protocol>.csv) below it; `make repro` makes them")
+    files = [f for f in sorted(folder.rglob("*.csv")) if f.name == "rows.csv" or "rows" in (folder.name, *f.relative_to(folder).parts[:-1])]
+    if not files: raise FileNotFoundError(f"{root}: no rows files (<profile>/rows.csv) below it; `make repro` makes them")
     read = {f.relative_to(folder).as_posix(): f for f in files}
     read = {name: _read(f, name) for name, f in read.items()}
     try: return validate(pd.concat(read.values())[COLUMNS])
@@ -129,13 +129,19 @@ def read_rows(root="results", # a results folder, or any folder below it; relati
         for name, rows in read.items(): validate(rows, name)
         raise
 
+def figure_file(folder, # of figures
+                name:str, # of one
+               ) -> Path|None: # None: there is none
+    "The file of a figure: SVG for lines, PNG for what holds pictures; one, never both."
+    return next((f for kind in ("svg", "png") if (f := Path(folder) / f"{name}.{kind}").is_file()), None)
+
 def read_explain(root, # results folder
                  profile:str, # as in the rows
                  run:str, # as in the rows
                 ) -> dict: # name -> array: images, labels, cam, predicted; inhibited runs: group_*
-    "The arrays behind Grad-CAM and group figures of a run: `<root>/<profile>/rows/<run>/explain.npz`."
-    file = _folder(root) / profile / "rows" / run / "explain.npz"
-    if not file.is_file(): raise FileNotFoundError(f"{profile}/rows/{run}/explain.npz: no such file in {Path(root).name}")
+    "The arrays behind Grad-CAM and group figures of a run: `<root>/<profile>/explain/<run>.npz`."
+    file = _folder(root) / profile / "explain" / f"{run}.npz"
+    if not file.is_file(): raise FileNotFoundError(f"{profile}/explain/{run}.npz: no such file in {Path(root).name}")
     with np.load(file, allow_pickle=False) as arrays: return dict(arrays)
 
 # %% ../nbs/10_report.ipynb #8a89ec6f
@@ -572,7 +578,7 @@ def _evidence(found):
 def _with_explain(rows, root):
     "Rows of protocol `explain` for the runs that have the arrays of Grad-CAM and groups."
     runs = rows.drop_duplicates(["profile", "run"])
-    have = [(_folder(root) / r.profile / "rows" / r.run / "explain.npz").is_file() for r in runs.itertuples()]
+    have = [(_folder(root) / r.profile / "explain" / f"{r.run}.npz").is_file() for r in runs.itertuples()]
     return pd.concat([rows, runs[have].assign(protocol="explain", condition="", metric="")])
 
 # %% ../nbs/10_report.ipynb #30847ae5

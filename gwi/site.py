@@ -7,8 +7,8 @@ __all__ = ['PAGES', 'FILES', 'SHOWN', 'PHOTO', 'EXECUTED', 'STYLE', 'ICON', 'EXP
            'symbols', 'with_links', 'SiteError', 'prepared', 'reference', 'docments_fields', 'as_rst', 'mathml',
            'stage_notebook', 'cell_sources', 'linked_table', 'studies', 'table', 'result_tables', 'result_figures',
            'result_pages', 'photograph', 'write_pictures', 'corruption_errors', 'explorer', 'write_executed',
-           'write_results', 'write_notebooks', 'write_reference', 'write_sources', 'broken', 'setup', 'copy_files',
-           'build', 'main']
+           'write_results', 'write_notebooks', 'write_reference', 'write_sources', 'broken', 'setup', 'write_rows',
+           'copy_files', 'build', 'main']
 
 # %% ../nbs/15_site.ipynb #1b29f9d6
 import functools
@@ -32,6 +32,7 @@ from docutils.nodes import SkipNode
 
 from . import config, page, report
 from .report import label
+from .rows import read_provenance
 
 # %% ../nbs/15_site.ipynb #c1df5a30
 PAGES = {
@@ -80,7 +81,7 @@ class SiteError(RuntimeError): "The site cannot be built; the message names the 
 
 FILES = "files"  # the files of the project on the site
 SHOWN = {r"results/([\w-]+)/tables/claims\.md": "results/claims.md", r"results/support\.md": "results/support.md",  # files that are pages
-         r"results/([\w-]+)(?:/(?:tables|figures)(?:/(?:index|captions)\.md)?)?/?": r"results/\1.md", r"profiles/?": "tutorials/reproduce.ipynb"}
+         r"results/([\w-]+)(?:/(?:tables|figures)(?:/(?:index|captions)\.md)?)?/?": r"results/\1.md", r"results/([\w-]+)/(?:rows\.csv|provenance\.jsonl)": r"results/\1.md", r"profiles/?": "tutorials/reproduce.ipynb"}
 
 def _relink(text, depth):
     "Links that leave nbs/ lead to the page of the site that shows the file, or to a copy of it."
@@ -190,12 +191,16 @@ def stage_notebook(s:config.Settings, # of the run's profile
     folder, stage = config.results_dir(s) / "notebooks" / s.part, "train" if protocol == "training" else protocol
     return next((p for n in (f"{stage}@{method}", stage, "evaluate") if (p := folder / f"{n}.ipynb").exists()), None)
 
-def _files(s, run, protocol): # a table may borrow rows: that of low data clean ones, that of ablations also corruption
-    "The rows files that a cell of a table is made of."
-    own, *borrowed = [config.results_dir(s) / "rows" / run / f"{p}.csv" for p in (protocol, "clean", "corruption")[:2 if protocol == "lowdata" else 3]]
-    return [own] if own.exists() else [f for f in borrowed if f.exists()]
+def _protocols(have, run, protocol): # a table may borrow rows: that of low data clean ones, that of ablations also corruption
+    "The protocols of a run that a cell of a table is made of; `have` says which there are."
+    borrowed = ("clean", "corruption")[:1 if protocol == "lowdata" else 2]
+    return [protocol] if (run, protocol) in have else [p for p in borrowed if (run, p) in have]
 
 def _command(protocol, run): return f"python -m gwi.train {run}" if protocol == "training" else f"python -m gwi.evaluate {run} {protocol}"
+
+def _profile_option(s): # for a command line; nothing for the default profile
+    if s.profile == config.DEFAULT: return ""
+    return f" --profile {s.profile}" + (f" --part {s.part}" if config.parts(s.profile) != [""] else "")
 
 def _slug(*words): return re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-")
 
@@ -206,19 +211,20 @@ def cell_sources(rows, # of one profile, data set and network
                 ) -> str: # HTML
     "For every line of a table: rows files, command, executed notebook."
     values, lines = report.seed_values(rows, made.name).merge(made.frame[[*report.KEYS, "row"]], on=report.KEYS), []
+    have, place = set(zip(rows.run, rows.protocol)), f"../{FILES}/results/{s.profile}/rows"
     for name, mine in values.groupby("row", sort=False):
         runs = mine[["protocol", "seed", "run", "method"]].drop_duplicates().sort_values(["protocol", "seed"])
         files, commands = {}, {}
         for r in runs.itertuples():
             share = f" ({found[1]} %)" if (found := re.search(r"share(\d+)", r.run)) else ""
-            for f in _files(s, r.run, r.protocol):
-                files.setdefault(f.stem, {})[f'<a href="../{FILES}/{html.escape(f.relative_to(config.root()).as_posix())}">{r.seed}{share}</a>'] = None
-                commands.setdefault(f.stem + share, _command(f.stem, r.run))
+            for p in _protocols(have, r.run, r.protocol):
+                files.setdefault(p, {})[f'<a href="{place}/{html.escape(r.run)}/{p}.csv">{r.seed}{share}</a>'] = None
+                commands.setdefault(p + share, _command(p, r.run) + _profile_option(s))
         first = runs[runs.protocol == made.name.partition("-")[0]].iloc[0]
         notebook = stage_notebook(s, first.protocol, first.method)
         shown = f'<a href="../{_run_page(s, notebook)}.html">{html.escape(notebook.stem)}</a>' if notebook else "not kept"
         lines.append([f'<span id="{key}-{_slug(name)}">{html.escape(name)}</span>', "; ".join(f"{p}: {' '.join(links)}" for p, links in files.items()), " ".join(f"<code>{html.escape(c)}</code>" for c in commands.values()), shown])
-    return (f"<details><summary>Where these numbers come from</summary>\n<p>A rows file for each seed; the commands make the first of them ({f'after <code>cp profiles/{s.profile}.yaml params.yaml</code>' if (config.root() / 'profiles' / f'{s.profile}.yaml').exists() else 'with the parameters of this part in params.yaml'}; evaluating needs the weights, which <code>python -m gwi.train</code> of the same run makes). An executed notebook is kept where the stage ran in the pipeline; runs made one by one, by that command, leave none.</p>"
+    return (f"<details><summary>Where these numbers come from</summary>\n<p>The rows of each seed, as results/{s.profile}/rows.csv has them; the commands make the first of them (evaluating needs the weights, which <code>python -m gwi.train</code> of the same run makes). An executed notebook is kept where the stage ran in the pipeline; runs made one by one, by that command, leave none.</p>"
             + page.html_table([["line of the table", "rows, by seed", "command", "executed notebook"], *lines], f"Sources of {made.name}", words=True) + "</details>\n")
 
 def _run_page(s, notebook): return f"runs/{s.profile}/{_slug(s.part)}/{_slug(notebook.stem.replace('+', ' and '))}"
@@ -237,7 +243,7 @@ def _raw(text): return f"```{{raw}} html\n{text.strip()}\n```\n"
 @functools.cache
 def studies(profile:str) -> list: # (Settings, rows) of each part that has rows
     "What a profile has computed, part by part; its thousands of files are read once."
-    try: rows = report.read_rows(config.root() / "results" / profile / "rows")
+    try: rows = report.read_rows(config.root() / "results" / profile)
     except FileNotFoundError: return []
     suite = [config.profile_settings(profile, part) for part in config.parts(profile)]
     found = [(s, rows[(rows.dataset == s.data.name) & (rows.model == s.model.name) & (rows.protocol != "speed")].reset_index(drop=True)) for s in suite]
@@ -265,10 +271,10 @@ def result_figures(profile, suffix="") -> str: # Markdown
     "Every figure of a profile, or of the study with this suffix, with its caption and its file."
     folder, lines = config.root() / "results" / profile / "figures", []
     for name, text in page.captions(folder, suffix).items():
-        path = f"../{FILES}/results/{profile}/figures/{name}"
+        path = f"../{FILES}/results/{profile}/figures/{report.figure_file(folder, name).name}"
         alt = html.escape(text.split(". Profile ")[0])
-        lines.append(_raw(f'<figure><div class="box white" tabindex="0" role="region" aria-label="Figure {name}"><img src="{path}.png" loading="lazy" alt="{alt}"></div>'
-                          f'<figcaption>{html.escape(text)} <a href="{path}.svg">SVG</a></figcaption></figure>'))
+        lines.append(_raw(f'<figure><div class="box white" tabindex="0" role="region" aria-label="Figure {name}"><img src="{path}" loading="lazy" alt="{alt}"></div>'
+                          f'<figcaption>{html.escape(text)} <a href="{path}">File</a></figcaption></figure>'))
     return "## Figures\n\n" + "\n".join(lines) if lines else ""
 
 def _made_by(profile, file): return (f"Made by `make repro PROFILE={profile}`. The same as <a href=\"../{FILES}/{file}.html\">one file</a> to pass on. "
@@ -502,11 +508,20 @@ def setup(app): # what Sphinx calls
     app.add_html_math_renderer("mathml", inline_renderers=(_inline_math, None), block_renderers=(_block_math, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
+def write_rows(profile:str, out:Path):
+    "The rows of every run and protocol in a file of their own, which a number's sources lead to; beside it where they come from."
+    found = pd.concat([part for _, part in studies(profile)])
+    for (run, protocol), part in found.groupby(["run", "protocol"]):
+        (out / run).mkdir(parents=True, exist_ok=True)
+        part.to_csv(out / run / f"{protocol}.csv", index=False)
+    for entry in read_provenance(config.root() / "results" / profile / "provenance.jsonl"):
+        if (folder := out / entry["run"]).is_dir(): (folder / f"{entry['protocol']}.json").write_text(json.dumps(entry, indent=1))
+
 def copy_files(out:Path):
     "What pages link to: rows, figures, and each profile's report in one file."
     for p in (p for p in config.profile_names() if studies(p)):
-        for kind in ("rows", "figures"):
-            if (of := config.root() / "results" / p / kind).exists(): shutil.copytree(of, out / "results" / p / kind, ignore=shutil.ignore_patterns("*.npz"))
+        if (of := config.root() / "results" / p / "figures").exists(): shutil.copytree(of, out / "results" / p / "figures")
+        write_rows(p, out / "results" / p / "rows")
         suite, rows = zip(*studies(p))
         page.write_page(pd.concat(rows, ignore_index=True), list(suite), config.root() / "results", out / f"{p}.html", table)
 

@@ -20,7 +20,7 @@ root = Path(__file__).resolve().parent.parent
 def project(folder):
     "A project of its own: the tiny profile, a checkpoint after every step."
     for name in ("settings.ini", "params.yaml"): shutil.copy(root / name, folder)
-    raw = yaml.safe_load((root / "profiles" / "tiny.yaml").read_text())
+    raw = yaml.safe_load((root / "profiles" / "tiny" / "params.yaml").read_text())
     raw["machine"]["checkpoint_minutes"], raw["train"]["epochs"] = 0.0, 12
     raw["methods"] = dict(plain=["standard"], inhibited=["gwi", "gwi+augmix", "gwi+free"])
     raw["core"], raw["lowdata"]["methods"] = ["standard", "gwi"], ["standard"]
