@@ -56,7 +56,7 @@ def gather(s:config.Settings, # of a profile
     report.read_rows(out)  # whatever breaks the contract is named here
     return counts
 
-# %% ../nbs/11_results.ipynb #1b582981
+# %% ../nbs/11_results.ipynb #be6ffbe1
 def current_rows(s:config.Settings, # of a profile
                  root:Path|None=None, # folder of results
                 ) -> pd.DataFrame: # as `report.read_rows`
@@ -64,13 +64,14 @@ def current_rows(s:config.Settings, # of a profile
     found = report.read_rows((root or results_root()) / s.profile)
     have = set(zip(found.run, found.protocol))
     suite, wanted = config.suite(s), set()
+    as_is = root is not None or s.profile in stages.FROZEN  # a draft, or a study that stays as it was made
     for part in suite:
         expected = stages.expected_rows(part)
         missing = [key for key in expected if key not in have]
-        if missing and root is None and len(suite) == 1:
+        if missing and not as_is and len(suite) == 1:
             (run, protocol), stage = missing[0], expected[missing[0]]
             raise Unfinished(f"{run}, {protocol}: no such rows in results/{s.profile}/rows.csv; run the stage {stage}, then rows")
-        if not missing or root is not None: wanted |= expected.keys() & have
+        if not missing or as_is: wanted |= expected.keys() & have
     if not wanted: raise Unfinished(f"no part of {s.profile} is finished; make repro PROFILE={s.profile} makes rows")
     return found[[key in wanted for key in zip(found.run, found.protocol)]].reset_index(drop=True)
 

@@ -92,7 +92,7 @@ def check_code(stage):
     if not code_path(stage).is_file() or code_path(stage).read_text() != code_text(stage):
         raise ConfigError(f"results/code/{stage}.txt is not of the present code: run dvc repro code (make repro does), then this again")
 
-# %% ../nbs/11_stages.ipynb #71347f15
+# %% ../nbs/11_stages.ipynb #33156bcb
 FROZEN = ("cifar10-cpu", "cifar10-long", "cifar10-tune", "cifar10-wide", "paper-mini")  # committed rows, weights not kept
 
 def description() -> dict: # stage -> what dvc.yaml says
