@@ -2,18 +2,19 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install repro report report-folder stages estimate docs docs-serve hooks verify weights verify-fidelity pages bench test test-docs test-resume notebooks readme lock clean
+.PHONY: help install repro report report-folder stages pipelines estimate docs docs-serve hooks verify prove-equal weights verify-fidelity pages bench test test-docs test-resume notebooks readme lock clean
 .DELETE_ON_ERROR:
 
 PROFILE ?=
 PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3; do "$$p" -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,12))' 2>/dev/null && echo $$p; done))
 NEED_GB := 8
-RUN := . .venv/bin/activate && unset PYTHONDONTWRITEBYTECODE PYTHONPATH GWI_ROOT &&
+RUN := . .venv/bin/activate && unset PYTHONDONTWRITEBYTECODE PYTHONPATH GWI_ROOT GWI_PARAMS &&
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 	@echo "  PROFILE=$$(ls profiles | sed 's/\.yaml//' | paste -sd'|' -)   (none: params.yaml as it is, at first small)"
-	@echo "  PART=name one part of a profile that is a folder   JOBS=n stages at a time   MINUTES=m stop after m minutes; the same command goes on"
+	@echo "  PART=name one part of a profile of several studies   JOBS=n stages at a time   MINUTES=m stop after m minutes; the same command goes on"
+	@echo "  by DVC itself: dvc repro, dvc repro profiles/cifar10-cpu/dvc.yaml"
 
 install: .venv/installed  ## make .venv with the hash-locked dependencies and this package
 
@@ -28,10 +29,10 @@ install: .venv/installed  ## make .venv with the hash-locked dependencies and th
 	@.venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-repro: install  ## run the pipeline of params.yaml, or of PROFILE, and compare its rows with the committed ones
+repro: install  ## run the pipeline in the root, or that of PROFILE, and compare its rows with the committed ones
 	@$(RUN) python -m gwi.pipeline repro $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PART),--part "$(PART)") $(if $(JOBS),--jobs $(JOBS)) $(if $(MINUTES),--minutes $(MINUTES))
 
-report: install  ## tables, figures, claims and report.html from the rows that are there, also of an unfinished profile
+report: install  ## tables, figures, claims and report.html from the rows that are there; of an unfinished profile a draft in .cache/draft
 	@$(RUN) python -m gwi.pipeline report $(if $(PROFILE),--profile "$(PROFILE)")
 
 report-folder: install  ## a folder of pictures in, a robustness report out: DATA=folder (<class>/* or train/<class>/*, test/<class>/*) [NAME=name] [MINUTES=m] [JOBS=n]
@@ -43,8 +44,14 @@ estimate: install  ## how long the profile will take here, stage by stage (measu
 stages: install  ## list every stage of the profile, part by part, without running any
 	@$(RUN) python -m gwi.pipeline stages $(if $(PROFILE),--profile "$(PROFILE)")
 
-verify: install  ## check sidecars and tables, and compute a sample of the committed rows anew on this machine
+pipelines: install  ## make the pipelines of the profiles anew, after a change of dvc.yaml or of a file in profiles/
+	@$(RUN) python -m gwi.pipeline pipelines
+
+verify: install  ## check where the rows come from and the tables, and compute a sample of the committed rows anew on this machine
 	@$(RUN) python -m gwi.verify
+
+prove-equal: install  ## show that changed code gives the results of before, byte by byte, and write it into the ledger [FROM=commit] [DRY=1: write nothing] [ONLY='train small/']
+	@$(RUN) python -m gwi.prove $(if $(FROM),--from "$(FROM)") $(if $(DRY),--dry) $(if $(ONLY),--only "$(ONLY)")
 
 weights: install  ## publish the weights of the core methods' first seed, with a card, in results/PROFILE/weights
 	@$(RUN) python -m gwi.verify --publish "$(or $(PROFILE),cifar10-cpu)"
@@ -59,7 +66,7 @@ pages: install  ## after new rows: results/support.md and the pages that quote r
 bench: install  ## measure speed: rows, table and figure in results/bench (about ten minutes on two cores)
 	@$(RUN) python -m gwi.bench
 
-test: install  ## nbdev_test, the tiny profile from nothing, notebooks and package in step
+test: install  ## nbdev_test, the tiny profile from nothing, notebooks, package and pipelines in step
 	@$(RUN) python tests/check.py
 
 test-resume: install  ## kill training 20 times at random moments, and compare the final weights with an uninterrupted run's

@@ -458,7 +458,7 @@ def note(path:Path, # speed.json
 def bench(names=tuple(COMPARISONS), # which comparisons
           folder=None, # default: results/bench
           quick:bool=False, # tiny sizes and one round, to see that it works
-          command:str="python -m gwi.bench", # for the sidecar
+          command:str="python -m gwi.bench", # as it is noted beside the rows
           **more, # arguments of single comparisons: {"precision": {"compiled": True}}
          ) -> Path: # the rows file
     "Measure, and write rows, table and figure after every comparison."

@@ -134,12 +134,14 @@ def standing(made:pd.DataFrame, # from `origins`
             ) -> str: # "computed by e930dceb, proved equal up to 1234abcd"
     "By which commits the rows were computed, and up to which they were proved to be what later code gives."
     ledger = meaning.read_ledger(config.ledger_path()) if ledger is None else ledger
-    said = []
-    for commit, part in made[made.commit != ""].groupby("commit", sort=False):
-        proofs = [line["to_commit"] for line in ledger if line["old"] in set(part.code)]
-        said.append(f"computed by {commit[:8]}{'+ (with changes that are in no commit)' if commit.endswith('+') else ''}" + f", proved equal up to {proofs[-1][:8]}" * bool(proofs))
-    if (made.commit == "").any(): said.append("computed by an older commit that is not recorded" if said or len(made) else "")
-    return "; ".join(filter(None, said))
+    return "; ".join(_of_commit(commit, set(part.code), ledger) for commit, part in made.groupby("commit", sort=False))
+
+def _of_commit(commit, codes, ledger):
+    if not commit: return "computed by an older commit that is not recorded"
+    known = {meaning.oldest(code, ledger) for code in codes}
+    proofs = [line["to_commit"] for line in ledger if meaning.oldest(line["new"], ledger) in known]
+    changed = " with changes that are in no commit" if commit.endswith("+") else ""
+    return f"computed by {commit[:8]}{changed}" + (f", proved equal up to {proofs[-1][:8]}" if proofs else "")
 
 # %% ../nbs/11_page.ipynb #3f89c8a7
 def _several(values): # "a (3), b (1)", the most frequent first; without numbers if there is but one

@@ -218,13 +218,12 @@ def reproduce(file:str, # a pipeline
             number += 1
             line = f"[stage {number} of {len(names)}, {time.time() - begin:.0f} s] {line}"
         print(line, end="", flush=True)
-    status = _follow(["--wait-for-lock", "repro", *(["--force"] if force else []), file], say)
-    return _closing(s, status or _thaw(file, names), begin)
-
-def _thaw(file, names) -> int: # DVC's exit status
-    "Gather rows although the stage is frozen: every run is there now."
-    frozen = [n for n in names if level_of(n) == LEVELS.index(("rows",)) and _is_frozen(file)]
-    return _follow(["--wait-for-lock", "repro", "--single-item", "--force", *frozen], lambda line: print(line, end="", flush=True)) if frozen else 0
+    repro = lambda *what: _follow(["--wait-for-lock", "repro", *what], say)
+    if not _is_frozen(file): return _closing(s, repro(*["--force"] * force, file), begin)
+    before = [n for n in names if level_of(n) < LEVELS.index(("rows",))]
+    gather = [n for n in names if level_of(n) == LEVELS.index(("rows",))]
+    status = repro(*["--force"] * force, *before) if before else 0  # every run is there now: rows are gathered although the stage is frozen
+    return _closing(s, status or repro("--single-item", "--force", *gather) or repro(file), begin)
 
 def _is_frozen(file): return "frozen: true" in (config.root() / file).read_text(encoding="utf-8")
 

@@ -114,7 +114,7 @@ def prepared(nb, # as nbformat reads it
             if failed := [o for o in cell.outputs if o.output_type == "error"]: raise SiteError(f"{name}: a cell failed with {failed[0].ename}; run `python tests/execute.py nbs/{name}.ipynb`")
             cell.source = re.sub(r"^#\|.*\n?", "", cell.source, flags=re.M).strip("\n")
             for output in cell.outputs:
-                if "text/markdown" in (data := output.get("data", {})): data["text/markdown"] = re.sub(r"\[([^\]]+)\]\([\w.-]+\.(?:md|svg)\)", r"`\1`", _relink("".join(data["text/markdown"]), depth))  # files of a demonstration
+                if "text/markdown" in (data := output.get("data", {})): data["text/markdown"] = re.sub(r"\[([^\]]+)\]\([\w.-]+\.(?:md|svg|png)\)", r"`\1`", _relink("".join(data["text/markdown"]), depth))  # files of a demonstration
             if _shows_markdown(cell): cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), "remove-input"})
             if any("image/png" in o.get("data", {}) for o in cell.outputs): cell.metadata["mystnb"] = {"image": {"alt": said}}
             if not cell.source: continue
@@ -278,7 +278,11 @@ def result_figures(profile, suffix="") -> str: # Markdown
     return "## Figures\n\n" + "\n".join(lines) if lines else ""
 
 def _made_by(profile, file): return (f"Made by `make repro PROFILE={profile}`. The same as <a href=\"../{FILES}/{file}.html\">one file</a> to pass on. "
-                                     "Every number leads to its sources; a click on a header sorts.")
+                                     f"Every number leads to its sources; a click on a header sorts. Rows {_standing(profile)}.")
+
+def _standing(profile): # "computed by e930dceb, proved equal up to 1234abcd"
+    found = pd.concat([part for _, part in studies(profile)], ignore_index=True)
+    return page.standing(page.origins(found, config.root() / "results"))
 
 def result_pages(profile) -> dict: # name of the page -> Markdown
     "All that a profile has found out; of several studies, a page for each behind the first."

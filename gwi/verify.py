@@ -177,7 +177,7 @@ def compared(found:pd.DataFrame, # from `retrained` or `reevaluated`
 
 # %% ../nbs/14_verify.ipynb #03af1d29
 def verify(profiles=("small", "cifar10-cpu", "cifar10-tune", "cifar10-wide", "cifar10-long"), say=print) -> bool: # whether all is well
-    "Sidecars, tables, and a sample of the numbers; one line each."
+    "The origin of rows, tables, and a sample of the numbers; one line each."
     well = True
     for profile in profiles:
         folder = config.root() / "results" / profile
@@ -259,7 +259,7 @@ def _value(found, run, measure):
 # %% ../nbs/14_verify.ipynb #8e7e3f90
 def main(argv=None):
     "Command line."
-    parser = argparse.ArgumentParser(prog="python -m gwi.verify", description="Check sidecars and tables, and compute a sample of the committed rows anew; or publish weights.")
+    parser = argparse.ArgumentParser(prog="python -m gwi.verify", description="Check the origin of rows and the tables, and compute a sample of the committed rows anew; or publish weights.")
     parser.add_argument("--publish", metavar="PROFILE", help="instead: copy the weights of the core methods' first seed to results/PROFILE/weights, with a card")
     args = parser.parse_args(argv)
     try:
