@@ -96,7 +96,7 @@ def end_to_end():
         entries = [json.loads(line) for line in (results / "provenance.jsonl").read_text().splitlines()] if found else []
         codes = {e["code"] for e in entries if e["run"] == "digits-resnet8-standard-s0" and e["protocol"] == "training"}
         digest = meaning.code_digest(*meaning.RAN_THROUGH["training"], folder=copy / "gwi")
-        kinds = {"tables": ("csv", "md", "tex"), "figures": ("svg", "png"), "notebooks": ("ipynb",), "plots": ("csv",)}
+        kinds = {"tables": ("csv", "md", "tex"), "figures": ("svg",), "notebooks": ("ipynb",), "plots": ("csv",)}
         again = call("dvc", "status", "profiles/tiny/dvc.yaml")
         before = contents(results, "**/*")
         shutil.rmtree(copy / "data" / "tiny" / "digits", ignore_errors=True)
