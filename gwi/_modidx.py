@@ -700,6 +700,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                               'gwi.pipeline._near': ('pipeline.html#_near', 'gwi/pipeline.py'),
                               'gwi.pipeline._one_stage': ('pipeline.html#_one_stage', 'gwi/pipeline.py'),
                               'gwi.pipeline._own_gpu': ('pipeline.html#_own_gpu', 'gwi/pipeline.py'),
+                              'gwi.pipeline._own_profile': ('pipeline.html#_own_profile', 'gwi/pipeline.py'),
                               'gwi.pipeline._papermill': ('pipeline.html#_papermill', 'gwi/pipeline.py'),
                               'gwi.pipeline._parser': ('pipeline.html#_parser', 'gwi/pipeline.py'),
                               'gwi.pipeline._repro': ('pipeline.html#_repro', 'gwi/pipeline.py'),

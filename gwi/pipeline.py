@@ -299,7 +299,7 @@ def reproduce_all(profile:str, # "": that of params.yaml
     "All parts of a profile, or one, one after the other, and what they share."
     _check_place()
     write_code()
-    if not profile or profile == config.DEFAULT: return _reproduce_one(config.load(config.root() / "params.yaml").profile, "", force, jobs)
+    if not profile or profile == config.DEFAULT: return _reproduce_one(profile or _own_profile(), "", force, jobs)
     names, failed = config.parts(profile), []
     write_pipelines([profile])
     if names == [""]: return _reproduce_one(profile, "", force, jobs)
@@ -312,6 +312,13 @@ def reproduce_all(profile:str, # "": that of params.yaml
     status = _closing(s, _dvc_repro("--force", shared, say=lambda line: print(line, end="", flush=True)), begin)
     if failed: print(f"{profile}: these parts failed, the others are done: {', '.join(failed)}", flush=True)
     return status or int(bool(failed))
+
+def _own_profile() -> str:
+    "The profile of params.yaml. ConfigError if it bears the name of one with a folder of its own, whose results it would mix with."
+    named = config.load(config.root() / "params.yaml").profile
+    if named != config.DEFAULT and named in config.profile_names():
+        raise config.ConfigError(f"profile: {named!r} in params.yaml is that of profiles/{named}; give params.yaml a name of its own, or say PROFILE={named}")
+    return named
 
 def _reproduce_one(profile, part, force, jobs) -> int:
     file = pipeline_file(profile, part)
