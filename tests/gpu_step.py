@@ -26,7 +26,7 @@ if args.rehearse: os.environ |= dict(TRITON_INTERPRET="1", CUDA_VISIBLE_DEVICES=
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch  # noqa: E402
 
-from gwi import bench, grouping, inhibition  # noqa: E402
+from gwi import bench, grouping, inhibition, maps  # noqa: E402
 
 DEVICE = "cpu" if args.rehearse else "cuda"
 OUT = Path(args.out)
@@ -241,25 +241,35 @@ def measure_all():
         if DEVICE == "cuda": torch.cuda.empty_cache()
 
 
-def sweep_warps():
-    "The grouping kernel with other numbers of warps: are the chosen ones the fastest?"
-    usual = grouping._blocks
-    for batch, channels, side in ((4, 32, 8),) if args.rehearse else ((512, 128, 16), (64, 512, 16), (64, 2048, 7)):
-        features = torch.randn(batch, channels, side, side, device=DEVICE).relu()
+CHOICES = [dict(), dict(num_stages=3), dict(num_stages=3, ROWS=32), dict(num_warps=4), dict(num_warps=8), dict(num_warps=8, num_stages=3), dict(num_warps=8, num_stages=3, ROWS=32), dict(num_warps=16, num_stages=3)]
+
+
+def sweep(what, module, name, run):
+    "Milliseconds of `run` with other blocks, warps and stages than the usual ones, and whether its result is the same."
+    usual, said, right = getattr(module, name), [], None
+    for choice in CHOICES[:3] if args.rehearse else CHOICES:
+        if seconds_left() < 4: break
+        setattr(module, name, lambda *shape: usual(*shape) | choice)
+        try:
+            found = run()
+            right = found if right is None else right
+            said.append(f"{choice or 'usual'} {milliseconds(run, 1 if args.rehearse else 10):.3f} ms{'' if all(torch.allclose(a.float(), b.float(), rtol=1e-4, atol=1e-6) for a, b in zip(found, right)) else ' OTHER RESULT'}")
+        except Exception as error: said.append(f"{choice} {type(error).__name__}")
+        finally: setattr(module, name, usual)
+    say(f"{what}: {'; '.join(said)}")
+
+
+def sweep_all():
+    "Are the chosen blocks, warps and stages the fastest?"
+    for batch, channels, side in ((2, 32, 4),) if args.rehearse else ((512, 128, 16), (64, 512, 16), (64, 2048, 7)):
+        features = torch.randn(batch, channels, side, side, device=DEVICE).relu().contiguous(memory_format=torch.channels_last)
         chosen = torch.rand(batch, channels, device=DEVICE).argsort(1)[:, :6]
-        said = []
-        for warps in (2, 4, 8, 16):
-            if seconds_left() < 3: break
-            grouping._blocks = lambda C, G: usual(C, G) | dict(num_warps=warps)
-            try:
-                run = lambda: grouping._launch(features, chosen, 6, True, 15, 1e-4)
-                run()
-                said.append(f"{warps} warps {milliseconds(run, 1 if args.rehearse else 10):.3f} ms")
-            except Exception as error: said.append(f"{warps} warps {type(error).__name__}")
-            finally: grouping._blocks = usual
-        x = features.flatten(2)
-        gram = milliseconds(lambda: x @ x.mT, 1 if args.rehearse else 10)
-        say(f"grouping {batch} x {channels} x {side} x {side} (usual: {usual(channels, 6)['num_warps']} warps): {', '.join(said)}; of which the Gram matrix {gram:.3f} ms")
+        ids, x, shape = chosen.new_zeros(batch, channels) + torch.arange(channels, device=DEVICE) % 6, features.flatten(2), f"{batch} x {channels} x {side} x {side}"
+        say(f"{shape}: the Gram matrix alone {milliseconds(lambda: x @ x.mT, 10):.3f} ms")
+        sweep(f"{shape}, grouping", grouping, "_blocks", lambda: grouping._launch(features, chosen, 6, True, 15, 1e-4))
+        sweep(f"{shape}, maps", maps, "_options", lambda: maps.launch_maps(features, features, ids, 6))
+        sweep(f"{shape}, orthogonality", maps, "_options", lambda: maps.launch_independence(features, ids, 6))
+        sweep(f"{shape}, mask", maps, "_options", lambda: [maps.launch_spread(features[:, :6].contiguous().flatten(2), None, ids, torch.empty_like(features))])
 
 
 def main():
@@ -272,7 +282,7 @@ def main():
     with part("maps and orthogonality"): check_maps()
     with part("CUDA graph"): check_graph()
     with part("speed"): measure_all()
-    with part("warps"): sweep_warps()
+    with part("blocks, warps, stages"): sweep_all()
     say(f"\nkernels {'in use' if grouping.has_kernels() else 'NOT in use'}; {len(FAILED)} parts failed{': ' + ', '.join(FAILED) if FAILED else ''}; {time.monotonic() - BEGIN:.0f} s")
 
 
