@@ -24,11 +24,12 @@ def _in_full_precision(f):
     "Run `f` outside autocast and without TF32: the score, the distances and the maps need float32."
     @functools.wraps(f)
     def wrapped(features, *args, **kwargs):
-        matmul = torch.backends.cuda.matmul
-        before, matmul.fp32_precision = matmul.fp32_precision, "ieee"
-        try:
-            with torch.autocast(features.device.type, enabled=False): return f(features, *args, **kwargs)
-        finally: matmul.fp32_precision = before
+        with torch.autocast(features.device.type, enabled=False):
+            if features.device.type != "cuda": return f(features, *args, **kwargs)
+            matmul = torch.backends.cuda.matmul
+            before, matmul.fp32_precision = matmul.fp32_precision, "ieee"
+            try: return f(features, *args, **kwargs)
+            finally: matmul.fp32_precision = before
     return wrapped
 
 def _members(ids, n_groups): # [B,C] -> [B,G,C] float32

@@ -68,7 +68,6 @@ def group_maps(features:Tensor, # [B,C,H,W]
 
 # %% ../nbs/05_inhibition.ipynb #5139ca22
 @torch.no_grad()
-@_in_full_precision
 def reverse(maps:Tensor, # M [B,G,H,W]
             weights:Tensor, # importance I [B,G]
            ) -> Tensor: # R [B,G,H,W] in [0,1]
