@@ -38,9 +38,11 @@ def _members(ids, n_groups): # [B,C] -> [B,G,C] float32
 
 def _first_min(d, lower, index): # [B,n,...], [B,n,...], 0..n-1 as float [n] or [n,1]
     "Index of the smallest squared distance along dimension 1; of those that rounding (d - lower) cannot tell from it, the first."
-    return torch.where(lower <= d.amin(1, keepdim=True), index, torch.inf).amin(1).long()  # argmax takes ten times as long
+    return torch.where(lower <= d.amin(1, keepdim=True), index,
+                       torch.inf).amin(1).long()  # argmax takes ten times as long
 
-def _lower(d, a, b): return torch.sub(d, a + b, alpha=1e-6)  # the smallest that d can be, computed from numbers as large as a and b
+def _lower(d, a, b): return torch.sub(d, a + b,
+                                      alpha=1e-6)  # the smallest that d can be, computed from numbers as large as a and b
 
 # %% ../nbs/04_grouping.ipynb #grouping06
 class _Channels:
@@ -77,7 +79,8 @@ def _new_centres(channels, ids, n_groups, snap, old):
     if snap:
         dots = channels.with_means(means)
         chosen = _snap(channels, dots, (means * dots).sum(2), sizes > 0)
-        return channels.with_channels(chosen), channels.norms.gather(1, chosen), old.gather(2, chosen[:, :, None])[:, :, 0]
+        return channels.with_channels(chosen), channels.norms.gather(1, chosen), old.gather(2, chosen[:, :, None])[:,
+                                                                                                                   :, 0]
     spare = (sizes == 0).cumsum(1) - 1  # the i-th empty group starts again from channel i
     weights = torch.where(sizes[:, :, None] > 0, means, _one_of(spare.clamp(min=0), ids.shape[1]))
     dots = channels.with_means(weights)
@@ -86,7 +89,8 @@ def _new_centres(channels, ids, n_groups, snap, old):
 def _one_of(chosen, n): return (chosen[:, :, None] == torch.arange(n, device=chosen.device)).float()  # [B,G] -> [B,G,C]
 
 # %% ../nbs/04_grouping.ipynb #grouping09
-def _kmeans(x, chosen, n_groups, snap, max_iter, tol): # x [B,C,P] float32, chosen [B,G] -> ids [B,C], converged bool [B]
+def _kmeans(x, chosen, n_groups, snap, max_iter,
+            tol): # x [B,C,P] float32, chosen [B,G] -> ids [B,C], converged bool [B]
     channels = _Channels(x)
     dots, norms = channels.with_channels(chosen), channels.norms.gather(1, chosen)  # <c, x> and |c|² of the centres c
     active, ids = x.new_ones(len(x), dtype=torch.bool), torch.full(x.shape[:2], -1, device=x.device)
@@ -95,7 +99,8 @@ def _kmeans(x, chosen, n_groups, snap, max_iter, tol): # x [B,C,P] float32, chos
         d = torch.sub(norms[:, :, None], dots, alpha=2)  # |x|² is the same for every centre
         assigned = _first_min(d, _lower(d, channels.norms[:, None], norms[:, :, None]), index)
         assigned = torch.where(active[:, None], assigned, ids)
-        if _may_look(x) and torch.equal(assigned, ids): return ids, torch.ones_like(active)  # the same groups have the same centres
+        if _may_look(x) and torch.equal(assigned,
+                                        ids): return ids, torch.ones_like(active)  # the same groups have the same centres
         ids, before = assigned, norms
         dots, norms, cross = _new_centres(channels, ids, n_groups, snap, dots)
         shift = _lower(norms + before - 2 * cross, norms, before).clamp(min=0).sqrt().sum(1)
@@ -119,7 +124,7 @@ def _jit(f): # a function that Triton compiles; what it calls must be one too
 
 @_jit
 def _weights(of, channel, share, spare, GROUPS: constexpr):
-    "Weight of every channel in its group's centre [GROUPS,n]: 1/size, or 1 for the channel from which an empty group starts again."
+    "Weights of the channels in their groups' centres [GROUPS,n]: 1/size, or 1 where an empty group starts again."
     group = tl.arange(0, GROUPS)[:, None]
     weight = tl.where(of[None, :] == group, share[:, None], 0.0)
     return tl.where(spare[:, None] == channel[None, :], 1.0, weight)
@@ -164,7 +169,7 @@ def _products(rows, start, row_place, x, x_channel, x_place, n_channels, n_place
 @_jit
 def _assign(rows, start, centre_norm, norms, norms_channel, ids, n_channels, n_groups,
             GROUPS: constexpr, BLOCK: constexpr):
-    "Give every channel to the first of its nearest centres: sizes [GROUPS], and how many channels went to another group than before."
+    "Give every channel to the first of its nearest centres: sizes [GROUPS], and how many channels moved."
     group = tl.arange(0, GROUPS)
     is_group = (group < n_groups)[:, None]
     sizes = tl.zeros((GROUPS,), tl.int32)
@@ -189,7 +194,7 @@ def _assign(rows, start, centre_norm, norms, norms_channel, ids, n_channels, n_g
 @_jit
 def _along(weighted, rows, row_stride, start, ids, share, spare, n_channels, n_groups,
            GROUPS: constexpr, BLOCK: constexpr):
-    "Inner products [GROUPS] of the centres with themselves and with other rows, from the products of both with every channel."
+    "Inner products [GROUPS] of the centres with themselves and with other rows, from those with every channel."
     group = tl.arange(0, GROUPS)
     is_group = (group < n_groups)[:, None]
     own, cross = tl.zeros((GROUPS,), tl.float32), tl.zeros((GROUPS,), tl.float32)
@@ -198,7 +203,8 @@ def _along(weighted, rows, row_stride, start, ids, share, spare, n_channels, n_g
         mask = is_group & (channel < n_channels)[None, :]
         of = tl.load(ids + channel, mask=channel < n_channels, other=-1).to(tl.int32)
         weight = _weights(of, channel, share, spare, GROUPS)
-        own += tl.sum(weight * tl.load(weighted + group[:, None] * row_stride + channel[None, :], mask=mask, other=0.0), axis=1)
+        own += tl.sum(weight * tl.load(weighted + group[:, None] * row_stride + channel[None, :], mask=mask,
+                                       other=0.0), axis=1)
         cross += tl.sum(weight * tl.load(rows + start[:, None] + channel[None, :], mask=mask, other=0.0), axis=1)
     return own, cross
 
@@ -206,7 +212,7 @@ def _along(weighted, rows, row_stride, start, ids, share, spare, n_channels, n_g
 @_jit
 def _nearest_channels(dots, mean_norm, sizes, norms, norms_channel, n_channels, n_groups,
                       GROUPS: constexpr, CHANNELS: constexpr):
-    "For every group in turn the free channel nearest to its mean, or the first free one if the group is empty: [GROUPS]."
+    "For every group in turn the free channel nearest to its mean, or the first free one if it is empty: [GROUPS]."
     group, channel = tl.arange(0, GROUPS), tl.arange(0, CHANNELS)
     is_free = channel < n_channels
     norm = tl.load(norms + channel * norms_channel, mask=is_free, other=0.0)
@@ -227,7 +233,8 @@ def _nearest_channels(dots, mean_norm, sizes, norms, norms_channel, n_channels, 
 
 # %% ../nbs/04_grouping.ipynb #grouping15
 @_jit
-def _group_kernel(x, x_sample, x_channel, x_place, gram, norms, norms_sample, norms_channel, chosen, ids, settled, dots, means,
+def _group_kernel(x, x_sample, x_channel, x_place, gram, norms, norms_sample, norms_channel, chosen, ids, settled,
+                  dots, means,
                   n_channels, n_places, n_groups, max_iter, tol,
                   HAS_GRAM: constexpr, SNAP: constexpr, GROUPS: constexpr, CHANNELS: constexpr,
                   BLOCK: constexpr, ROWS: constexpr, COLUMNS: constexpr):
@@ -245,13 +252,15 @@ def _group_kernel(x, x_sample, x_channel, x_place, gram, norms, norms_sample, no
     picks = tl.load(chosen + sample * n_groups + group, mask=is_group, other=0).to(tl.int32)
     centre_norm = tl.load(norms + picks * norms_channel)
     none = tl.full((GROUPS,), -1, tl.int32)
-    # Where the products of the centres with every channel lie: in the Gram matrix, or in one half of `dots`, of which the other takes the new ones.
+    # The products of the centres with every channel lie in the Gram matrix,
+    # or in one half of `dots`, of which the other takes the new ones.
     half = 0
     if HAS_GRAM:
         rows, start = gram, picks * n_channels
     else:
         rows, start = dots, group * n_channels
-        _products(x, picks * x_channel, x_place, x, x_channel, x_place, n_channels, n_places, dots, n_groups, GROUPS, ROWS, COLUMNS)
+        _products(x, picks * x_channel, x_place, x, x_channel, x_place, n_channels, n_places, dots, n_groups, GROUPS,
+                  ROWS, COLUMNS)
     tl.debug_barrier()
     is_active, step = True, 0
     while is_active & (step < max_iter):
@@ -268,7 +277,8 @@ def _group_kernel(x, x_sample, x_channel, x_place, gram, norms, norms_sample, no
         else:
             _centres(ids, share, spare, x, x_channel, x_place, n_channels, n_places, means, GROUPS, ROWS, COLUMNS)
             tl.debug_barrier()
-            _products(means, group * n_places, 1, x, x_channel, x_place, n_channels, n_places, new, n_groups, GROUPS, ROWS, COLUMNS)
+            _products(means, group * n_places, 1, x, x_channel, x_place, n_channels, n_places, new, n_groups, GROUPS,
+                      ROWS, COLUMNS)
         tl.debug_barrier()
         now, cross = _along(new, rows, n_channels, start, ids, share, spare, n_channels, n_groups, GROUPS, BLOCK)
         if SNAP:
@@ -282,7 +292,8 @@ def _group_kernel(x, x_sample, x_channel, x_place, gram, norms, norms_sample, no
         if SNAP and HAS_GRAM:
             start = picks * n_channels
         elif SNAP:
-            _products(x, picks * x_channel, x_place, x, x_channel, x_place, n_channels, n_places, dots, n_groups, GROUPS, ROWS, COLUMNS)
+            _products(x, picks * x_channel, x_place, x, x_channel, x_place, n_channels, n_places, dots, n_groups,
+                      GROUPS, ROWS, COLUMNS)
         else:
             half = 1 - half
             rows, start = dots, half * size + group * n_channels
@@ -304,7 +315,8 @@ def _blocks(n_channels:int, n_groups:int) -> dict:
     block = min(channels, max(16, 2048 // groups))
     columns = min(channels, 128 if channels <= 512 and groups <= 32 else 64)
     warps = 4 if channels <= 256 else 8
-    return dict(GROUPS=groups, CHANNELS=channels, BLOCK=block, ROWS=16, COLUMNS=columns, num_warps=warps, num_stages=1, enable_fp_fusion=False)
+    return dict(GROUPS=groups, CHANNELS=channels, BLOCK=block, ROWS=16, COLUMNS=columns, num_warps=warps, num_stages=1,
+                enable_fp_fusion=False)
 
 @_in_full_precision
 def _launch(features, chosen, n_groups, snap, max_iter, tol): # as `_grouped`
@@ -325,7 +337,8 @@ def _launch_part(x, chosen, ids, settled, n_groups, snap, max_iter, tol):
     means = dots if has_gram else x.new_empty(B, blocks["GROUPS"], P)
     gram, norms = channels.gram if has_gram else x, channels.norms
     x = gram if has_gram else x  # one translation for all memory layouts
-    _group_kernel[(B,)](x, *x.stride(), gram, norms, *norms.stride(), chosen, ids, settled, dots, means, C, P, n_groups, max_iter, tol,
+    _group_kernel[(B,)](x, *x.stride(), gram, norms, *norms.stride(), chosen, ids, settled, dots, means, C, P,
+                        n_groups, max_iter, tol,
                         HAS_GRAM=has_gram, SNAP=snap, **blocks)
 
 # %% ../nbs/04_grouping.ipynb #grouping19
@@ -372,7 +385,8 @@ def _group_on_gpu(features, chosen, n_groups, snap, max_iter, tol):
 
 @group.register_fake
 def _group_shapes(features, chosen, n_groups, snap, max_iter, tol):
-    return features.new_empty(features.shape[:2], dtype=torch.int64), features.new_empty(features.shape[:1], dtype=torch.bool)
+    return features.new_empty(features.shape[:2], dtype=torch.int64), features.new_empty(features.shape[:1],
+                                                                                         dtype=torch.bool)
 
 # %% ../nbs/04_grouping.ipynb #grouping22
 @torch.no_grad()
@@ -412,9 +426,12 @@ def _cases(n:int, # of samples with few channels
           ): # yields name, features [1,C,P,P], init [1,n_groups], snap
     "Random samples of every kind that the grouping meets."
     g = torch.Generator().manual_seed(seed)
-    kinds = dict(random=lambda a: a, positive=lambda a: a.relu(), dead=lambda a: a.relu() * (torch.arange(a.shape[1]) % 3 == 0)[:, None, None],
-                 duplicates=lambda a: a[:, torch.arange(a.shape[1]) % max(2, a.shape[1] // 2)], equal=lambda a: a[:, :1].expand_as(a),
-                 loud=lambda a: a * (1 + 999 * (torch.arange(a.shape[1]) == 3))[:, None, None], half=lambda a: a.relu().bfloat16())
+    kinds = dict(random=lambda a: a, positive=lambda a: a.relu(),
+                 dead=lambda a: a.relu() * (torch.arange(a.shape[1]) % 3 == 0)[:, None, None],
+                 duplicates=lambda a: a[:, torch.arange(a.shape[1]) % max(2, a.shape[1] // 2)], equal=lambda a: a[:,
+                                                                                                                  :1].expand_as(a),
+                 loud=lambda a: a * (1 + 999 * (torch.arange(a.shape[1]) == 3))[:, None,
+                                                                                None], half=lambda a: a.relu().bfloat16())
     for k in range(n + len(large)):
         kind, (C, side) = list(kinds)[k % 7], small[(k // 7) % len(small)] if k < n else large[k - n]
         n_groups = (2, 3, 2, 4)[(k // 49) % 4] if k < n else 3
@@ -428,7 +445,8 @@ def agreement(cases, # as `_cases` gives them
     n, wrong = 0, []
     for n, (kind, a, init, snap) in enumerate(cases, 1):
         (ids, settled), (right, there) = (f(a, init, init.shape[1], snap, max_iter, 1e-4) for f in (_launch, _grouped))
-        if not torch.equal(ids, right) or not torch.equal(settled, there): wrong.append(f"{kind} {list(a.shape)} {init.shape[1]} groups, snap={snap}: {(ids != right).sum()} channels elsewhere")
+        if not torch.equal(ids, right) or not torch.equal(settled,
+                                                          there): wrong.append(f"{kind} {list(a.shape)} {init.shape[1]} groups, snap={snap}: {(ids != right).sum()} channels elsewhere")
     return n, wrong
 
 # %% ../nbs/04_grouping.ipynb #grouping38
@@ -444,7 +462,8 @@ def machine_code(kernel, # of Triton
     options = {k: v for k, v in constants.items() if k not in names}
     fixed = {(names.index(k),): v for k, v in constants.items() if k in names}
     types = {k: "constexpr" if k in constants else pointers.get(k, "fp32" if k == "tol" else "i32") for k in names}
-    return triton.compile(ASTSource(kernel, types, constexprs=fixed), target=GPUTarget("cuda", capability, 32), options=options)
+    return triton.compile(ASTSource(kernel, types, constexprs=fixed), target=GPUTarget("cuda", capability, 32),
+                          options=options)
 
 def spilled(code) -> int|None: # from `machine_code`; None: the tool that says it is not there
     "Bytes of stack of a thread: what the registers could not hold."

@@ -56,10 +56,12 @@ def _group_maps(ids, weights, x, x_channel, x_place, n_channels, n_places, n_gro
             tile = tl.load(x + at, mask=is_channel[:, None] & (place < n_places)[None, :], other=0.0)
             weight = tl.where(of[None, :] == group[:, None], weight[None, :], 0.0)
             total = tl.dot(weight, tile.to(tl.float32), total, input_precision="ieee")
-        tl.store(out + group[:, None] * n_places + place[None, :], total, mask=(group < n_groups)[:, None] & (place < n_places)[None, :])
+        tl.store(out + group[:, None] * n_places + place[None, :], total,
+                 mask=(group < n_groups)[:, None] & (place < n_places)[None, :])
 
 @_jit
-def _spread_kernel(rows, scale, scale_sample, ids, out, out_sample, out_channel, out_place, n_channels, n_places, n_groups,
+def _spread_kernel(rows, scale, scale_sample, ids, out, out_sample, out_channel, out_place, n_channels, n_places,
+                   n_groups,
                    SCALED: constexpr, ROWS: constexpr, COLUMNS: constexpr):
     "out [n_channels,n_places] of one sample: every channel gets the row of its group, times the sample's scale."
     sample = tl.program_id(0).to(tl.int64)
@@ -76,7 +78,8 @@ def _spread_kernel(rows, scale, scale_sample, ids, out, out_sample, out_channel,
             place = begin + tl.arange(0, COLUMNS)
             mask = is_channel[:, None] & (place < n_places)[None, :]
             value = factor * tl.load(rows + of[:, None] * n_places + place[None, :], mask=mask, other=0.0)
-            tl.store(out + channel[:, None] * out_channel + place[None, :] * out_place, value.to(out.dtype.element_ty), mask=mask)
+            tl.store(out + channel[:, None] * out_channel + place[None, :] * out_place, value.to(out.dtype.element_ty),
+                     mask=mask)
 
 # %% ../nbs/04_maps.ipynb #maps07
 @_jit
@@ -89,15 +92,17 @@ def _maps_kernel(x, x_sample, x_channel, x_place, grads, grads_sample, grads_cha
     weights += sample * n_channels
     maps += sample * n_groups * n_places
     group = tl.arange(0, GROUPS)
-    I = _channel_means(grads + sample * grads_sample, grads_channel, grads_place, ids, weights, n_channels, n_places, GROUPS, ROWS, COLUMNS)
+    I = _channel_means(grads + sample * grads_sample, grads_channel, grads_place, ids, weights, n_channels, n_places,
+                       GROUPS, ROWS, COLUMNS)
     tl.store(importance + sample * n_groups + group, I, mask=group < n_groups)
-    _group_maps(ids, weights, x + sample * x_sample, x_channel, x_place, n_channels, n_places, n_groups, maps, GROUPS, ROWS, COLUMNS)
+    _group_maps(ids, weights, x + sample * x_sample, x_channel, x_place, n_channels, n_places, n_groups, maps, GROUPS,
+                ROWS, COLUMNS)
 
 # %% ../nbs/04_maps.ipynb #maps09
 @_jit
 def _independence_kernel(x, x_sample, x_channel, x_place, ids, means, slopes, values, n_channels, n_places, n_groups,
                          GROUPS: constexpr, ROWS: constexpr, COLUMNS: constexpr, BLOCK: constexpr):
-    "Value of one sample, and its slope for a channel of each group [n_groups,n_places]; `means` [GROUPS,n_places] is room to work in."
+    "Value of one sample and its slopes [n_groups,n_places]; `means` [GROUPS,n_places] is room to work in."
     sample = tl.program_id(0).to(tl.int64)
     ids += sample * n_channels
     means += sample * GROUPS * n_places
@@ -110,7 +115,8 @@ def _independence_kernel(x, x_sample, x_channel, x_place, ids, means, slopes, va
         sizes += tl.sum((of[None, :] == group[:, None]).to(tl.int32), axis=1)
     share = tl.div_rn(1.0, tl.maximum(sizes, 1).to(tl.float32))
     spare = tl.full((GROUPS,), -1, tl.int32)
-    _centres(ids, share, spare, x + sample * x_sample, x_channel, x_place, n_channels, n_places, means, GROUPS, ROWS, COLUMNS)
+    _centres(ids, share, spare, x + sample * x_sample, x_channel, x_place, n_channels, n_places, means, GROUPS, ROWS,
+             COLUMNS)
     tl.debug_barrier()
     products = tl.zeros((GROUPS, GROUPS), tl.float32)
     for first in range(0, n_places, COLUMNS):
@@ -129,13 +135,15 @@ def _independence_kernel(x, x_sample, x_channel, x_place, ids, means, slopes, va
         is_place = place < n_places
         mean = tl.load(means + group[:, None] * n_places + place[None, :], mask=is_place[None, :], other=0.0)
         slope = tl.dot(signs, mean, input_precision="ieee") * (share / pairs)[:, None]
-        tl.store(slopes + group[:, None] * n_places + place[None, :], slope, mask=(group < n_groups)[:, None] & is_place[None, :])
+        tl.store(slopes + group[:, None] * n_places + place[None, :], slope,
+                 mask=(group < n_groups)[:, None] & is_place[None, :])
 
 # %% ../nbs/04_maps.ipynb #maps11
 def _options(n_channels:int, n_places:int, n_groups:int) -> dict:
     "Sizes of the blocks, and how many warps share them."
     groups = _power(n_groups)
-    return dict(GROUPS=groups, ROWS=16, COLUMNS=min(_power(n_places), 128 if groups <= 32 else 32), num_warps=4, num_stages=1, enable_fp_fusion=False)
+    return dict(GROUPS=groups, ROWS=16, COLUMNS=min(_power(n_places), 128 if groups <= 32 else 32), num_warps=4,
+                num_stages=1, enable_fp_fusion=False)
 
 def _points(x): # [B,C,H,W] -> [B,C,P], a view where memory allows
     return x.flatten(2)
@@ -150,7 +158,8 @@ def launch_maps(features:Tensor, # [B,C,H,W]
     x, slopes = _points(features), _points(grads)
     new = lambda *shape: torch.empty(*shape, dtype=torch.float32, device=x.device)
     M, I = new(B, n_groups, H, W), new(B, n_groups)
-    _maps_kernel[(B,)](x, *x.stride(), slopes, *slopes.stride(), ids.contiguous(), new(B, C), M, I, C, H * W, n_groups, **_options(C, H * W, n_groups))
+    _maps_kernel[(B,)](x, *x.stride(), slopes, *slopes.stride(), ids.contiguous(), new(B, C), M, I, C, H * W, n_groups,
+                       **_options(C, H * W, n_groups))
     return M, I
 
 def launch_independence(features:Tensor, # [B,C,H,W]
@@ -162,7 +171,8 @@ def launch_independence(features:Tensor, # [B,C,H,W]
     x, options = _points(features), _options(C, H * W, n_groups)
     new = lambda *shape: torch.empty(*shape, dtype=torch.float32, device=x.device)
     values, slopes, means = new(B), new(B, n_groups, H * W), new(B, options["GROUPS"], H * W)
-    _independence_kernel[(B,)](x, *x.stride(), ids.contiguous(), means, slopes, values, C, H * W, n_groups, BLOCK=min(_power(C), 256), **options)
+    _independence_kernel[(B,)](x, *x.stride(), ids.contiguous(), means, slopes, values, C, H * W, n_groups,
+                               BLOCK=min(_power(C), 256), **options)
     return values, slopes
 
 def launch_spread(rows:Tensor, # [B,G,H·W] float32
@@ -174,5 +184,6 @@ def launch_spread(rows:Tensor, # [B,G,H·W] float32
     (B, G, P), C, points = rows.shape, ids.shape[1], _points(out)
     factor, step = (rows, 0) if scale is None else (scale, scale.stride(0))
     options = {k: v for k, v in _options(C, P, G).items() if k != "GROUPS"}
-    _spread_kernel[(B,)](rows.contiguous(), factor, step, ids.contiguous(), points, *points.stride(), C, P, G, SCALED=scale is not None, **options)
+    _spread_kernel[(B,)](rows.contiguous(), factor, step, ids.contiguous(), points, *points.stride(), C, P, G,
+                         SCALED=scale is not None, **options)
     return out

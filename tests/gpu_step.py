@@ -109,7 +109,8 @@ def disagreement(name, features, n_groups=6, snap=True, max_iter=15):
     rows = []
     for against, right in (("torch on this device", there), ("torch on the processor", here)):
         channels, samples = (ids != right).float().mean().item(), (ids != right).any(1).float().mean().item()
-        rows.append(dict(features=name, snap=snap, against=against, samples=len(ids), samples_differ=samples, channels_differ=channels))
+        rows.append(dict(features=name, snap=snap, against=against, samples=len(ids), samples_differ=samples,
+                         channels_differ=channels))
         say(f"| {name} | {'snapped' if snap else 'plain'} | {against} | {len(ids)} | {100 * samples:.2f} % | {100 * channels:.3f} % |")
     say(f"| {name} | {'snapped' if snap else 'plain'} | settled within {max_iter} | {len(ids)} | {100 * settled.float().mean().item():.1f} % |  |")
     return rows
@@ -117,7 +118,8 @@ def disagreement(name, features, n_groups=6, snap=True, max_iter=15):
 
 def check_groups():
     small, large = ((24, 4), (16, 4), (24, 2)), () if args.rehearse else ((512, 16), (128, 16), (2048, 7), (128, 16))
-    n, wrong = grouping.agreement(on_device(grouping._cases(6 if args.rehearse else 200, large, small)), 15)  # few shapes: each is translated anew
+    n, wrong = grouping.agreement(on_device(grouping._cases(6 if args.rehearse else 200, large, small)),
+                                  15)  # few shapes: each is translated anew
     say(f"random cases: {n}, of which {len(wrong)} differ from torch on this device")
     for line in wrong[:10]: say(f"  {line}")
 
@@ -160,12 +162,14 @@ def check_maps():
             M, I = inhibition.launch_maps(features, grads, ids, 6)
             right = inhibition._weigh(features, grads, ids, 6)
             R = inhibition.reverse(*right)
-            mask, there = inhibition.launch_spread(R.flatten(2), None, ids, torch.empty_like(features)), inhibition._gathered(R.to(features.dtype).flatten(2), ids, features)
+            mask, there = inhibition.launch_spread(R.flatten(2), None, ids,
+                                                   torch.empty_like(features)), inhibition._gathered(R.to(features.dtype).flatten(2), ids, features)
             values, slopes = inhibition.launch_independence(features, ids, 6)
             x = features.detach().clone().requires_grad_()
             loss = inhibition._orthogonality(x, ids, 6)
             loss.backward()
-            given = inhibition.launch_spread(slopes, torch.full((len(ids),), 1 / len(ids), device=DEVICE), ids, torch.empty_like(features))
+            given = inhibition.launch_spread(slopes, torch.full((len(ids),), 1 / len(ids), device=DEVICE), ids,
+                                             torch.empty_like(features))
             far = lambda a, b: ((a.float() - b.float()).abs().max() / b.float().abs().max().clamp(min=1e-30)).item()
             say(f"{name}, {precision}: maps {far(M, right[0]):.1e}, importance {far(I, right[1]):.1e}, mask equal {torch.equal(mask, there)}, layout {mask.stride() == features.stride()}, "
                 f"orthogonality {far(values.mean(), loss):.1e}, its slope {far(given, x.grad):.1e}")
@@ -205,10 +209,12 @@ def measure(name, options, batch, precision, most_seconds):
     variants = {what: (partial(s.step, loss), 1) for what, loss in steps.items()}
     alone = bench.parts(*s.seen(), s.n_groups)
     variants |= {what: (f, 5) for what, f in alone.items()}
-    few = {f"{what}, torch code": (torch_only(f), 1) for what, f in ({"gwi step": partial(s.step, s.ours)} | alone).items()}
+    few = {f"{what}, torch code": (torch_only(f), 1) for what,
+           f in ({"gwi step": partial(s.step, s.ours)} | alone).items()}
     times = interleaved(variants | few, set(few), 3 if args.rehearse else 40, 3, most_seconds)
     shape = "x".join(map(str, s.seen()[0].shape[1:]))
-    return [dict(network=label(name, options), batch=batch, precision=precision, features=shape, what=what, ms=statistics.median(v),
+    return [dict(network=label(name, options), batch=batch, precision=precision, features=shape, what=what,
+                 ms=statistics.median(v),
                  std=statistics.stdev(v) if len(v) > 1 else "", rounds=len(v), images_per_s=batch / statistics.median(v) * 1e3 if "step" in what else "") for what, v in times.items()]
 
 
@@ -251,7 +257,8 @@ def measure_all():
         if DEVICE == "cuda": torch.cuda.empty_cache()
 
 
-CHOICES = [dict(), dict(num_stages=3), dict(num_stages=3, ROWS=32), dict(num_warps=4), dict(num_warps=8), dict(num_warps=8, num_stages=3), dict(num_warps=8, num_stages=3, ROWS=32), dict(num_warps=16, num_stages=3)]
+CHOICES = [dict(), dict(num_stages=3), dict(num_stages=3, ROWS=32), dict(num_warps=4), dict(num_warps=8),
+           dict(num_warps=8, num_stages=3), dict(num_warps=8, num_stages=3, ROWS=32), dict(num_warps=16, num_stages=3)]
 
 
 def sweep(what, module, name, run):
@@ -272,14 +279,18 @@ def sweep(what, module, name, run):
 def sweep_all():
     "Are the chosen blocks, warps and stages the fastest?"
     for batch, channels, side in ((2, 32, 4),) if args.rehearse else ((512, 128, 16), (64, 512, 16), (64, 2048, 7)):
-        features = torch.randn(batch, channels, side, side, device=DEVICE).relu().contiguous(memory_format=torch.channels_last)
+        features = torch.randn(batch, channels, side, side,
+                               device=DEVICE).relu().contiguous(memory_format=torch.channels_last)
         chosen = torch.rand(batch, channels, device=DEVICE).argsort(1)[:, :6]
-        ids, x, shape = chosen.new_zeros(batch, channels) + torch.arange(channels, device=DEVICE) % 6, features.flatten(2), f"{batch} x {channels} x {side} x {side}"
+        ids, x, shape = chosen.new_zeros(batch, channels) + torch.arange(channels,
+                                                                         device=DEVICE) % 6, features.flatten(2), f"{batch} x {channels} x {side} x {side}"
         say(f"{shape}: the Gram matrix alone {milliseconds(lambda: x @ x.mT, 10):.3f} ms")
         sweep(f"{shape}, grouping", grouping, "_blocks", lambda: grouping._launch(features, chosen, 6, True, 15, 1e-4))
         sweep(f"{shape}, maps", maps, "_options", lambda: maps.launch_maps(features, features, ids, 6))
         sweep(f"{shape}, orthogonality", maps, "_options", lambda: maps.launch_independence(features, ids, 6))
-        sweep(f"{shape}, mask", maps, "_options", lambda: [maps.launch_spread(features[:, :6].contiguous().flatten(2), None, ids, torch.empty_like(features))])
+        sweep(f"{shape}, mask", maps, "_options",
+              lambda: [maps.launch_spread(features[:, :6].contiguous().flatten(2), None, ids,
+                                          torch.empty_like(features))])
 
 
 def main():
@@ -303,8 +314,11 @@ if args.rehearse:
     TO_MEASURE = [("resnet8", {}, 4, "float32"), ("resnet8", {}, 4, "bfloat16")]
 else:
     NETWORKS_TO_CHECK = [("resnext29", {}, 32), ("resnet20", WIDE, 128)]
-    TO_MEASURE = [(name, options, batch, precision) for name, options, batches in (("resnet20", WIDE, (512,)), ("resnext29", {}, (64,)), ("resnet18", {}, (512,)), ("resnet20", WIDE, (256,)),
-                                                                                    ("resnext29", {}, (128,)), ("resnet18", {}, (256,)))
+    TO_MEASURE = [(name, options, batch, precision) for name, options,
+                  batches in (("resnet20", WIDE, (512,)), ("resnext29", {}, (64,)), ("resnet18", {}, (512,)),
+                              ("resnet20", WIDE, (256,)),
+                                                                                    ("resnext29", {},
+                                                                                     (128,)), ("resnet18", {}, (256,)))
                   for batch in batches for precision in ("bfloat16", "float32")]
 
 if __name__ == "__main__": main()
