@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MASKS', 'DAMPING', 'weigh', 'importance', 'group_maps', 'reverse', 'reversed_maps', 'hand_out', 'orthogonality',
            'independence', 'score', 'correct', 'task_loss', 'GroupWiseInhibition', 'loss', 'positions', 'shared',
-           'analyse', 'group_confidence', 'diversity']
+           'analyse', 'group_confidence', 'diversity', 'group_channels']
 
 # %% ../nbs/05_inhibition.ipynb #55cb8c25
 from contextlib import contextmanager
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from .grouping import _by_triton, _check_features, _in_full_precision, _members, group, group_channels, has_kernels
 from .maps import launch_independence, launch_maps, launch_spread
+
+_all_ = ["group_channels"]  # part of the method, made in `grouping`
 
 # %% ../nbs/05_inhibition.ipynb #d269bb55
 @torch.library.custom_op("gwi::weigh", mutates_args=())
