@@ -100,14 +100,15 @@ def code_digest(*modules:str, # names of modules of the package, "inhibition"
     return whole.hexdigest()[:16]
 
 # %% ../nbs/01_meaning.ipynb #adefdd2d
-_TRAINING = ("processes", "streams", "data", "streaming", "augment", "models", "inhibition", "train")
+_INHIBITION = ("grouping", "maps", "inhibition")  # maps: on a GPU only
+_TRAINING = ("processes", "streams", "data", "streaming", "augment", "models", *_INHIBITION, "train")
 _TESTING = ("processes", "data", "streaming", "augment", "models", "train", "evaluate")
 RAN_THROUGH = {  # kind of result -> modules
     "training": _TRAINING, "training-pgd": (*_TRAINING, "attack"),
     "clean": _TESTING, "lowdata": _TESTING,
     "corruption": (*_TESTING, "corruption"), "ablation": (*_TESTING, "corruption"),
     "attack": (*_TESTING, "streams", "attack"), "transfer": (*_TESTING, "streams", "attack"),
-    "features": (*_TESTING, "streams", "inhibition"), "explain": (*_TESTING, "streams", "inhibition", "corruption")}
+    "features": (*_TESTING, "streams", *_INHIBITION), "explain": (*_TESTING, "streams", *_INHIBITION, "corruption")}
 NEUTRAL = ("config", "rows", "meaning", "download", "sources")  # at work everywhere; what they decide is recorded as parameters and digests
 
 def kind_of(protocol:str, # of the rows

@@ -26,6 +26,8 @@ COMPARISONS = {"step": "One regularised step and its parts", "loop": "Training l
 GOALS = [("step: gwi step / needed passes", "", "≤", 1.1, 1.15, "what the mathematics costs, and a tenth"),
          ("step: grouping + maps + orthogonality / vanilla step", "resnext29", "≤", 0.05, 0.05, "the rest of that tenth"),
          ("step: memory, gwi step / memory, vanilla step", "", "≤", 1.3, 1.3, "a batch that fits an ordinary step should fit this one"),
+         ("step: operations, gwi step / operations, needed passes", "", "≤", 1.25, 1.25, "small operations cost a GPU their launch"),
+         ("step: operations, maps and orthogonality", "", "≤", 40, 40, "likewise, importance included, forward and backward"),
          ("loop: crop and flip / bare steps", "", "≥", 0.9, 0.9, "loader and augmentation may cost a tenth"),
          ("loop: augmix / bare steps", "", "≥", 0.75, 0.75, "AugMix may cost a quarter"),
          ("augmix: per image with PIL / batched", "", "≥", 6, 6, "or batching would not be worth its code"),
