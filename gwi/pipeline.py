@@ -256,7 +256,7 @@ def _own_gpu(slots) -> dict: # for the environment of a job
     return {"CUDA_VISIBLE_DEVICES": gpus[slots[thread] % len(gpus)]} if gpus else {}
 
 def _changed(file) -> set: # names of stages
-    asked = dvc("--wait-for-lock", "status", "--json", "--quiet", file, capture_output=True, text=True, check=True)
+    asked = dvc("--wait-for-lock", "status", "--json", file, capture_output=True, text=True, check=True)
     return set(json.loads(asked.stdout or "{}"))
 
 def _in_parallel(file, names, jobs, begin) -> int: # 0, or the status of a stage that failed

@@ -83,7 +83,7 @@ def check_distinct(s, root:Path|None=None):
         other = seen.setdefault(entry.get("weights"), entry["run"])
         if other != entry["run"]: raise ValueError(f"{entry['run']} and {other} have identical weights: one of them is not what its name says")
 
-# %% ../nbs/11_results.ipynb #b0168440
+# %% ../nbs/11_results.ipynb #5cc3fa5f
 SHOWN = {"clean": "clean clean", "mCE": "corruption mCE"}  # name of the metric -> measure
 
 def metrics(found:pd.DataFrame # rows of a profile
@@ -113,7 +113,7 @@ def _comparisons(found, stated):
     "The stated comparisons; where there are none, every core method against standard training."
     texts = stated.primary or {m: f"{m} < standard on corruption mCE" for m in report.method_order(found.method[found.protocol == "corruption"]) if m != "standard"}
     judged = claims.assess(found, config.Claims(stated.relevant, stated.margin, texts, {}, {}))
-    return judged[["comparison", "effect", "low", "high", "n"]]
+    return judged.reindex(columns=["comparison", "effect", "low", "high", "n"])  # empty where nothing was compared
 
 # %% ../nbs/11_results.ipynb #5afe61cc
 def write_tables(s:config.Settings, # of a profile
