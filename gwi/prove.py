@@ -107,12 +107,12 @@ def different_rows(old:str, new:str) -> str: # "error 42.5 -> 43.1 (fog 3), larg
     return f"{len(keys)} rows differ, first {first}: {tables[0].get(keys[0])} -> {tables[1].get(keys[0])}" + (f", largest difference {max(gaps):.3g}" if gaps else "")
 
 def differences(old:dict, new:dict) -> dict: # case -> what differs
-    "The cases that are not equal on both sides."
+    "The cases that are not equal on both sides; one that only the new side has, of a method that came later, is none."
     out = {}
-    for case in dict.fromkeys([*old, *new]):
-        a, b = old.get(case), new.get(case)
+    for case, a in old.items():
+        b = new.get(case)
         if a == b: continue
-        if a is None or b is None: out[case] = f"only the {'new' if a is None else 'old'} side has it"
+        if b is None: out[case] = "only the old side has it"
         elif "refused" in a or "refused" in b: out[case] = f"old: {a.get('refused', 'runs')}; new: {b.get('refused', 'runs')}"
         elif step := first_step(a, b): out[case] = f"weights differ from step {step} on"
         elif "rows" in a and a["rows"].startswith("profile,"): out[case] = different_rows(a["rows"], b["rows"])
@@ -153,7 +153,9 @@ def ledger_lines(tree:Path, from_commit, to_commit, compared) -> list[dict]:
         lines.append(dict(kind=kind, old=old, new=new, from_commit=from_commit, to_commit=to_commit, date=date.today().isoformat(), compared=compared, machine=machine))
     return lines
 
-def _kinds_of(tree) -> dict: # kind -> modules, as that version has them; before it had any, as the present one
+def _kinds_of(tree) -> dict: # kind -> modules, as that version has them; before it had any, those of the present ones that were there
+    if not (tree / "gwi" / "prove.py").is_file():
+        return {k: tuple(m for m in v if (tree / "gwi" / f"{m}.py").is_file()) for k, v in KINDS.items()}
     code = "import json; from gwi.prove import KINDS; print(json.dumps(KINDS))"
     asked = subprocess.run([sys.executable, "-c", code], cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)}, capture_output=True, text=True)
     return {k: v for k, v in json.loads(asked.stdout).items() if k in KINDS} if not asked.returncode else KINDS
@@ -187,7 +189,8 @@ def prove(commit:str, # that made the rows
     with work_tree(commit) as tree, tempfile.TemporaryDirectory() as folder:
         desk, home = Path(folder), config.root()
         old, new = run_both(tree, home, desk, only, say)
-        found = differences(old, new)
+        if later := [case for case in new if case not in old]: say(f"{len(later)} cases are new: nothing to compare them with")
+        found, new = differences(old, new), {case: what for case, what in new.items() if case in old}
         for case, what in list(found.items())[:20]:
             step = first_step(old.get(case, {}), new.get(case, {}))
             say(f"DIFFERS: {case}: {what}" + (f"; {size_of(case, step, tree, home, desk)}" if step and case == next(iter(found)) else ""))
