@@ -366,7 +366,7 @@ def probed(self):
     handle = self.model.get_submodule(i.layers[0]).register_forward_hook(lambda m, a, out: seen.append(out))
     try: self.model.eval()(self.probe)
     finally: handle.remove(); self.model.train(was)
-    return {k: v.item() for k, v in diversity(seen[0], min(i.n_groups, seen[0].shape[1]), stream(self.run.seed, "probe")).items()}
+    return {k: v.item() for k, v in diversity(seen[0].cpu(), min(i.n_groups, seen[0].shape[1]), stream(self.run.seed, "probe")).items()}  # singular values take a GPU longer
 
 def epoch_rows(log):
     "Rows of the training protocol: a set per epoch, then the totals of the run."
