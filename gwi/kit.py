@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['LIMIT', 'RUN', 'LEAST_GB', 'CHOICES', 'USUAL', 'START', 'FILE', 'FILES', 'TOTAL', 'RESERVE', 'LENGTH_SEED', 'grid',
            'protocols', 'origin', 'differs', 'is_finished', 'code_of', 'pack', 'unpacked', 'Pace', 'work', 'Worker',
-           'machine', 'shared_device', 'best', 'measured_pace', 'passes', 'Plan', 'corrupted_set', 'packed_rows',
-           'packed_weights', 'run_kit', 'lengths', 'arrived', 'import_rows', 'tiny', 'rehearse', 'main']
+           'stopped', 'machine', 'shared_device', 'best', 'measured_pace', 'passes', 'Plan', 'corrupted_set',
+           'packed_rows', 'packed_weights', 'run_kit', 'lengths', 'arrived', 'import_rows', 'tiny', 'rehearse', 'main']
 
 # %% ../nbs/12_kit.ipynb #88dff856
 import argparse
@@ -255,6 +255,11 @@ class Worker:
         self.process.kill()
         self.process.wait()
 
+def stopped(workers:list):
+    "End processes, all at once: a device takes a second to let go of each."
+    for w in workers: w.process.kill()
+    for w in workers: w.process.wait()
+
 # %% ../nbs/12_kit.ipynb #5dc3804a
 LEAST_GB = 20  # free memory of the device
 
@@ -457,7 +462,7 @@ def _started(k:int, env:dict) -> list[Worker]:
         for w in workers: w.answer(START)
         return workers
     except RuntimeError as e:
-        for w in workers: w.stop()
+        stopped(workers)
         if not env: raise
         progress(f"kit: {e}; now with time slices")
         return _started(k, {})
@@ -468,7 +473,6 @@ RESERVE = 12  # seconds for packing at the end
 def run_kit(words:list[str]):
     "Run the kit that lies at the root."
     begin, root, options = time.monotonic(), config.root(), _words(words)
-    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     s, about = unpacked(root), machine()
     if options["LENGTHS"]: return lengths(s, about, options)
     out = Path(options["HERE"], options["OUT"])
@@ -479,14 +483,13 @@ def run_kit(words:list[str]):
     progress(f"kit: {len(runs)} of {len(grid(s))} runs are left; {json.dumps(about)}")
     if not runs: return
     ready = threading.Event()
+    making = threading.Thread(target=_make, args=(s, about["cores"], ready, plan), daemon=True)
+    making.start()
     with shared_device(options["MPS"] != "0") as env:
-        making = threading.Thread(target=_make, args=(s, about["cores"], ready, plan), daemon=True)
-        making.start()
         most = int(options["K"] or min(max(CHOICES), max(1, about["cores"] - 2), len(runs)))
         workers = _started(most, env)
         try: _grid(s, plan, workers, ready, making, about | dict(mps=bool(env)), options, out, begin)
-        finally:
-            for w in workers: w.stop()
+        finally: stopped(workers)
 
 def _make(s, cores, ready, plan):
     "The corrupted set in the background; without it no run can be evaluated."
@@ -505,10 +508,10 @@ def _chosen(s, workers, making) -> dict: # processes -> images a second
     except RuntimeError as e:
         progress(f"kit: no pace was measured ({e}): {USUAL} side by side")
         pace = {}
-        for w in workers: w.stop()
+        stopped(workers)
         workers[:] = _started(min(USUAL, len(workers)), {})
     k = best(pace) if pace else len(workers)
-    for w in workers[k:]: w.stop()
+    stopped(workers[k:])
     del workers[k:]
     return pace
 
@@ -528,7 +531,7 @@ def _grid(s, plan, workers, ready, making, about, options, out, begin):
     finally:
         plan.end = min(plan.end, time.monotonic())
         keep()
-    for w in workers: w.stop()
+    stopped(workers)
     packed_weights(s, out)
     _summary(s, plan, begin)
 
@@ -549,8 +552,7 @@ def lengths(s, about, options):
         try:
             for i, (w, n) in enumerate(zip(workers, chosen)): w.ask(do="train", run=config.make_run(s, "standard", LENGTH_SEED + i).name, epochs=n)
             says = {n: w.answer() for w, n in zip(workers, chosen)}
-        finally:
-            for w in workers: w.stop()
+        finally: stopped(workers)
     for n, a in says.items(): progress(f"kit: {n} epochs: training error {a['train_error']:.2f} %, {a['seconds']:.0f} s")
     atomic_write(out/"lengths.json", json.dumps(about | dict(lengths=says), indent=1) + "\n")
 
@@ -629,7 +631,7 @@ def rehearse(profile:str, # whose grid
     folder = Path(folder).absolute()
     s, text = tiny(profile)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("GWI_", "PYTHON"))}
-    for call, more in enumerate((["MINUTES=0.6"], ["MINUTES=4", "EARLIER=back0/rows.tar.gz"])):
+    for call, more in enumerate((["MINUTES=0.8"], ["MINUTES=4", "EARLIER=back0/rows.tar.gz"])):
         kit = pack(s, text, folder/"kit")  # as new, on another machine
         subprocess.run(["bash", str(kit/"run.sh"), f"OUT=back{call}", "K=2", "DEVICE=cpu", f"PYTHON={python}", *more], cwd=folder, env=env, check=True)
     home = folder/"home"
