@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['LIMIT', 'RUN', 'LEAST_GB', 'CHOICES', 'USUAL', 'START', 'FILE', 'FILES', 'TOTAL', 'RESERVE', 'LENGTH_SEED', 'grid',
-           'protocols', 'origin', 'differs', 'is_finished', 'code_of', 'pack', 'unpacked', 'Pace', 'work', 'Worker',
-           'stopped', 'machine', 'shared_device', 'best', 'measured_pace', 'passes', 'Plan', 'corrupted_set',
-           'packed_rows', 'packed_weights', 'run_kit', 'lengths', 'arrived', 'import_rows', 'tiny', 'rehearse', 'main']
+           'protocols', 'origin', 'differs', 'is_finished', 'code_of', 'pack', 'unpacked', 'Pace', 'parsed', 'tried',
+           'work', 'Worker', 'stopped', 'machine', 'shared_device', 'best', 'measured_pace', 'passes', 'Plan',
+           'corrupted_set', 'packed_rows', 'packed_weights', 'run_kit', 'lengths', 'arrived', 'import_rows', 'tiny',
+           'rehearse', 'main']
 
 # %% ../nbs/12_kit.ipynb #88dff856
 import argparse
@@ -16,6 +17,7 @@ import io
 import json
 import multiprocessing
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -198,7 +200,7 @@ class Pace:
 # %% ../nbs/12_kit.ipynb #e6d23b03
 def _do(task:dict, s, dataset, kept:dict) -> dict:
     "The answer to a task."
-    s = replace(s, train=replace(s.train, epochs=task["epochs"])) if "epochs" in task else s
+    if "length" in task: s, dataset = tried(task["length"], s, dataset)
     run = config.parse_run(task["run"], s) if "run" in task else None
     if task["do"] == "train": return _trained(run, dataset)
     if task["do"] == "evaluate": return _evaluated(run, dataset)
@@ -207,9 +209,29 @@ def _do(task:dict, s, dataset, kept:dict) -> dict:
     if task["do"] == "rest": kept.clear(); _release(); return {}
     raise ValueError(f"unknown task {task['do']!r}")
 
+def parsed(length:str, # epochs, perhaps another width and fewer images: 60, 60w2, 60w2n4000
+          ) -> tuple: # epochs, width, images; None: the profile's
+    "A training that is tried for its length."
+    m = re.fullmatch(r"(\d+)(?:w([\d.]+))?(?:n(\d+))?", length)
+    if not m: raise ConfigError(f"LENGTHS: {length!r} is none of 60, 60w2 (width), 60n4000 (images), 60w2n4000")
+    return int(m[1]), m[2] and float(m[2]), m[3] and int(m[3])
+
+def tried(length:str, s:config.Settings, dataset) -> tuple: # settings, data set
+    "What such a training is made with."
+    from gwi import data
+    epochs, width, n = parsed(length)
+    s = replace(s, train=replace(s.train, epochs=epochs), model=replace(s.model, width=width or s.model.width))
+    return s, replace(dataset, train=data.fewer(dataset.train, n, "LENGTHS", len(dataset.classes)))
+
+def _ends_with(parent:int):
+    "End this process soon after the driver, also in the middle of a training."
+    while os.getppid() == parent: time.sleep(1)
+    os._exit(1)
+
 def work():
     "Answer tasks from standard input until it ends."
     from gwi import data
+    threading.Thread(target=_ends_with, args=(os.getppid(),), daemon=True).start()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever else is printed goes to the log
     def say(**what): print(json.dumps(what), file=answers, flush=True)
@@ -546,17 +568,21 @@ LENGTH_SEED = 1000  # and those behind it: none of a study's
 
 def lengths(s, about, options):
     "Training error of `standard` after trainings of several lengths."
-    chosen, out = [int(n) for n in options["LENGTHS"].split(",")], Path(options["HERE"], options["OUT"])
+    chosen, out, says = options["LENGTHS"].split(","), Path(options["HERE"], options["OUT"]), {}
+    for length in chosen: parsed(length)
     with shared_device(options["MPS"] != "0") as env:
         workers = _started(len(chosen), env)
         try:
-            for i, (w, n) in enumerate(zip(workers, chosen)): w.ask(do="train", run=config.make_run(s, "standard", LENGTH_SEED + i).name, epochs=n)
-            says = {n: w.answer() for w, n in zip(workers, chosen)}
+            for i, (w, length) in enumerate(zip(workers, chosen)):
+                w.ask(do="train", run=config.make_run(s, "standard", LENGTH_SEED + i).name, length=length)
+            for w, length in zip(workers, chosen):
+                try: says[length] = w.answer()
+                except RuntimeError as e: says[length] = dict(error=str(e))
+                progress(f"kit: {length}: " + ", ".join(f"{key} {value if key == 'error' else round(value, 2)}" for key, value in says[length].items()))
+                atomic_write(out/"lengths.json", json.dumps(about | dict(mps=bool(env), lengths=says), indent=1) + "\n")
         finally: stopped(workers)
-    for n, a in says.items(): progress(f"kit: {n} epochs: training error {a['train_error']:.2f} %, {a['seconds']:.0f} s")
-    atomic_write(out/"lengths.json", json.dumps(about | dict(lengths=says), indent=1) + "\n")
 
-# %% ../nbs/12_kit.ipynb #672ad14f
+# %% ../nbs/12_kit.ipynb #5c0a5c70
 def arrived(folder:Path) -> dict: # name in the archive -> bytes
     "The files of the rows archives in a folder; later archives win."
     archives = sorted(Path(folder).glob("**/rows*.tar.gz"), key=lambda f: f.stat().st_mtime)
@@ -585,7 +611,7 @@ def import_rows(s:config.Settings, # of the study, as the repository has it
     progress(f"kit: {len(taken)} complete seeds taken in: {taken}")
     return taken
 
-# %% ../nbs/12_kit.ipynb #6f5f45a4
+# %% ../nbs/12_kit.ipynb #63fc9c51
 @contextmanager
 def _beside(found, s): # yields the folder of the runs' folders
     "The rows as files in a folder that goes away."
@@ -610,7 +636,7 @@ def _take(s, seed, rows_folder):
                 path = config.rows_path(run, protocol).with_suffix(f".{kind}")
                 atomic_write(path, (rows_folder/run.name/path.name).read_bytes())
 
-# %% ../nbs/12_kit.ipynb #d2ed0e30
+# %% ../nbs/12_kit.ipynb #6c725bda
 def tiny(profile:str, part:str="") -> tuple: # settings, YAML
     "The grid of a profile in a minute: handwritten digits, a small network, two seeds."
     import yaml
@@ -648,7 +674,7 @@ def _at(home:Path):
     try: yield
     finally: os.environ.pop("GWI_ROOT") if old is None else os.environ.update(GWI_ROOT=old)
 
-# %% ../nbs/12_kit.ipynb #ca8975c0
+# %% ../nbs/12_kit.ipynb #ce36b282
 def main(argv=None):
     "Pack a kit, run it, take its rows in."
     parser = argparse.ArgumentParser(prog="python -m gwi.kit", description=main.__doc__)
@@ -662,7 +688,7 @@ def main(argv=None):
     parser.add_argument("--python", default=sys.executable, help="rehearse: the bare machine's")
     args = parser.parse_args(argv)
     try: _main(args)
-    except (ValueError, FileNotFoundError) as e: parser.exit(2, f"gwi.kit: {e}\n")
+    except (ValueError, FileNotFoundError, RuntimeError) as e: parser.exit(2, f"gwi.kit: {e}\n")
 
 def _main(args):
     if args.what == "work": return work()
@@ -674,5 +700,5 @@ def _main(args):
     text = config.profile_text(args.profile, args.part or config.parts(args.profile)[0])
     pack(s, text, args.out, wheels=args.wheels)
 
-# %% ../nbs/12_kit.ipynb #a46e3045
+# %% ../nbs/12_kit.ipynb #fd3c1904
 if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file
