@@ -20,6 +20,7 @@ import os
 import re
 import select
 import shutil
+import statistics
 import subprocess
 import sys
 import tarfile
@@ -37,6 +38,11 @@ from . import config, rows
 from .config import ConfigError, atomic_write, progress
 
 # %% ../nbs/12_kit.ipynb #387afa73
+def _require(holds, # what must be so
+             text:str): # what was found, and what is wanted
+    "One clear error before any work."
+    if not holds: raise ConfigError(text)
+
 def grid(s:config.Settings) -> list[config.Run]: # in the order in which they are begun
     "Every seed over all core methods, then the next seed."
     return [config.make_run(s, method, seed) for seed in s.seeds for method in s.core]
@@ -70,10 +76,11 @@ def differs(run:config.Run, protocol:str, folder:Path, wanted:dict) -> str: # em
 def is_finished(run:config.Run, root:Path|None=None) -> bool: # root: the folder of the runs' folders
     "Whether the rows of all protocols of a run are there and right."
     folder = (root or config.results_dir(run.settings)/"rows")/run.name
-    return (folder/"training.csv").is_file() and not any(differs(run, p, folder, origin(run, p)) for p in protocols(run))
+    if not (folder/"training.csv").is_file(): return False
+    return not any(differs(run, p, folder, origin(run, p)) for p in protocols(run))
 
 # %% ../nbs/12_kit.ipynb #a75d17ba
-LIMIT = 45 * 2**20  # bytes of a kit
+LIMIT = 45  # MB of a kit
 
 def _package(name:str, to:Path, wanted): # wanted: file name -> bool
     "Copy files of an installed package."
@@ -91,16 +98,22 @@ def _borrowed(to:Path):
     overlays = to/"always"/"imagecorruptions"/"frost"
     overlays.mkdir(parents=True)
     for file in corruption.OVERLAYS: shutil.copyfile(corruption.overlay_folder()/file, overlays/file)
-    (overlays.parent/"__init__.py").write_text("", encoding="utf-8")  # the overlays alone, found where the package has them
+    (overlays.parent/"__init__.py").touch()  # the overlays alone, found where the package has them
 
 # %% ../nbs/12_kit.ipynb #df373921
 RUN = """#!/usr/bin/env bash
-# The study of this kit on this machine: bash run.sh [MINUTES=9] [OUT=folder] [K=processes] [MPS=0] [EARLIER=rows.tar.gz] [DEVICE=cpu] [PYTHON=python3]
+# The study of this kit on this machine:
+# bash run.sh [MINUTES=9] [OUT=folder] [K=processes] [MPS=0] [EARLIER=rows.tar.gz] [DEVICE=cpu] [PYTHON=python3]
 set -eu
 HERE="$PWD"
 KIT="$(cd "$(dirname "$0")" && pwd)"
 PYTHON=python3
-for word in "$@"; do case "$word" in PYTHON=*) PYTHON="${word#PYTHON=}";; DEVICE=*) export GWI_DEVICE="${word#DEVICE=}";; esac; done
+for word in "$@"; do
+  case "$word" in
+    PYTHON=*) PYTHON="${word#PYTHON=}";;
+    DEVICE=*) export GWI_DEVICE="${word#DEVICE=}";;
+  esac
+done
 cd "$KIT"
 export GWI_ROOT="$KIT" GWI_CACHE="$KIT/.cache" PYTHONPATH="$KIT:$KIT/always" PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=1
 for wheel in wheels/*.whl; do test -e "$wheel" && "$PYTHON" -m zipfile -e "$wheel" spare; done
@@ -112,7 +125,8 @@ exec "$PYTHON" -m gwi.kit run HERE="$HERE" "$@"
 
 def code_of(folder:Path) -> str: # 16 hex digits
     "Digest of all modules of a package folder."
-    return rows.code_digest(*sorted(f.stem for f in Path(folder).glob("*.py") if f.stem != "_modidx"), folder=Path(folder))
+    modules = sorted(f.stem for f in Path(folder).glob("*.py") if f.stem != "_modidx")
+    return rows.code_digest(*modules, folder=Path(folder))
 
 # %% ../nbs/12_kit.ipynb #1b521c97
 def pack(s:config.Settings, # of the study
@@ -134,19 +148,20 @@ def pack(s:config.Settings, # of the study
     _borrowed(out)
     if wheels: shutil.copytree(wheels, out/"wheels")
     about = dict(profile=s.profile, part=s.part, code=code_of(out/"gwi"), data=rows.digest(data), runs=len(grid(s)))
-    for name, content in {"params.yaml": text, "run.sh": RUN, "settings.ini": "[DEFAULT]\n", "kit.json": json.dumps(about, indent=1) + "\n"}.items():
-        (out/name).write_text(content, encoding="utf-8")
-    size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
-    if size > LIMIT: raise ConfigError(f"{out}: {size / 2**20:.1f} MB; a kit has at most {LIMIT / 2**20:.0f}: fewer images (data.n_train), or no wheels")
-    progress(f"kit: {about['runs']} runs of {s.profile}, {size / 2**20:.1f} MB in {out}")
+    texts = {"params.yaml": text, "run.sh": RUN, "settings.ini": "[DEFAULT]\n", "kit.json": json.dumps(about) + "\n"}
+    for name, content in texts.items(): (out/name).write_text(content, encoding="utf-8")
+    size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file()) / 2**20
+    too_large = f"{out}: {size:.1f} MB; a kit has at most {LIMIT}: fewer images (data.n_train), or no wheels"
+    _require(size <= LIMIT, too_large)
+    progress(f"kit: {about['runs']} runs of {s.profile}, {size:.1f} MB in {out}")
     return out
 
 def unpacked(root:Path) -> config.Settings:
     "The settings of a kit, if it is whole."
     about, s = json.loads((root/"kit.json").read_text(encoding="utf-8")), config.load(root/"params.yaml")
     found = dict(code=code_of(root/"gwi"), data=rows.digest(config.data_dir(s)))
-    if wrong := [k for k in found if found[k] != about[k]]:
-        raise ConfigError(f"kit: its {' and '.join(wrong)} changed after packing; pack it again (make kit PROFILE={about['profile']})")
+    wrong = " and ".join(k for k in found if found[k] != about[k])
+    _require(not wrong, f"kit: its {wrong} changed after packing; pack it again (make kit PROFILE={about['profile']})")
     return s
 
 # %% ../nbs/12_kit.ipynb #ed2d6a8a
@@ -178,9 +193,10 @@ class Pace:
     "How fast one process trains a run, beside others that do the same."
     def __init__(self, run, dataset):
         from gwi import train
-        self.trainer, self.due = train.Trainer(run, dataset), train.due
-        while not train.due(run, self.trainer.step, self.trainer.total): self.trainer.step += 1  # the ordinary steps before are not of interest
-        self.first = self.trainer.step
+        self.trainer = train.Trainer(run, dataset)
+        later = range(self.trainer.total)
+        self.first = next((k for k in later if train.due(run, k, self.trainer.total)), 0)  # with a regularised step
+        self.trainer.step = self.first
         for _ in range(2 * run.settings.inhibition.period): self.step()
         self.wait()
     def step(self):
@@ -250,14 +266,16 @@ class Worker:
     def __init__(self, number:int, log:Path, env:dict):
         self.number, self.log = number, log
         log.parent.mkdir(parents=True, exist_ok=True)
+        command, env = [sys.executable, "-m", "gwi.kit", "work"], {**os.environ, **env, "GWI_LOG": str(log.absolute())}
         with log.open("a") as errors:
-            self.process = subprocess.Popen([sys.executable, "-m", "gwi.kit", "work"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-                                            cwd=config.root(), env={**os.environ, **env, "GWI_LOG": str(log.absolute())}, text=True)
+            pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+            self.process = subprocess.Popen(command, cwd=config.root(), env=env, text=True, **pipes)
     def answer(self, seconds:float|None=None) -> dict: # how long to wait; None: as long as it takes
         "The next answer. RuntimeError: the task failed, or the process is gone or says nothing."
-        if not select.select([self.process.stdout], [], [], seconds)[0]: raise RuntimeError(f"process {self.number} said nothing for {seconds:.0f} s")
+        heard = select.select([self.process.stdout], [], [], seconds)[0]
+        if not heard: raise RuntimeError(f"process {self.number} said nothing for {seconds:.0f} s")
         line = self.process.stdout.readline()
-        if not line: raise RuntimeError(f"process {self.number} ended with {self.process.wait()}; the end of its log: {self.tail()}")
+        if not line: raise RuntimeError(f"process {self.number} ended ({self.process.wait()}): {self.tail()}")
         says = json.loads(line)
         if "error" in says: raise RuntimeError(says["error"])
         return says
@@ -269,7 +287,7 @@ class Worker:
         except OSError: pass  # it is gone, and `answer` says so
         return self
     def lost(self, why:str) -> bool: # why: of a failed task
-        "Whether the process can do no more: it is gone, or its device is in a state from which only a fresh process gets out."
+        "Whether the process can do no more: it is gone, or its device is in a state that only a fresh process leaves."
         return "CUDA" in why or "cud" in why or self.process.poll() is not None
     def tail(self) -> str: return " | ".join(self.log.read_text(errors="replace").strip().splitlines()[-3:])[-400:]
     def stop(self):
@@ -287,21 +305,28 @@ LEAST_GB = 20  # free memory of the device
 
 def machine() -> dict: # what the rows were made on
     "The device and the versions. ConfigError if the study cannot run here."
-    for name in ("torch", "torchvision", "numpy", "scipy", "PIL", "yaml", "safetensors"):
-        if importlib.util.find_spec(name) is None: raise ConfigError(f"kit: the package {name} is missing on this machine; pack its wheel (make kit WHEELS=folder)")
+    packages = ("torch", "torchvision", "numpy", "scipy", "PIL", "yaml", "safetensors")
+    missing = ", ".join(name for name in packages if importlib.util.find_spec(name) is None)
+    _require(not missing, f"kit: missing on this machine: {missing}; pack the wheels (make kit WHEELS=folder)")
     import torch
-    if tuple(int(k) for k in torch.__version__.split(".")[:2]) < (2, 11): raise ConfigError(f"kit: torch {torch.__version__} is too old; 2.11 is needed")
-    found = dict(torch=torch.__version__, python=sys.version.split()[0], cores=len(os.sched_getaffinity(0)), device=config.device(), numpy=np.__version__)
-    if config.device() != "cuda":
-        if "GWI_DEVICE" not in os.environ: raise ConfigError("kit: torch sees no GPU on this machine; DEVICE=cpu runs the study without one, slowly")
-        return found
-    if not shutil.which("nvidia-smi"): return found | dict(gpu="no nvidia-smi to ask")
-    asked = "name,driver_version,memory.total,memory.free,compute_mode"
-    said = subprocess.run(["nvidia-smi", f"--query-gpu={asked}", "--format=csv,noheader,nounits"], capture_output=True, text=True)
-    if said.returncode: return found | dict(gpu="nvidia-smi does not answer")
-    first = [part.strip() for part in said.stdout.splitlines()[0].split(",")]
-    if int(first[3]) < LEAST_GB * 1024: raise ConfigError(f"kit: {first[0]} has {first[3]} MiB of free memory; {LEAST_GB * 1024} are needed")
-    return found | dict(zip(("gpu", "driver", "memory_mib", "free_mib", "compute_mode"), first))
+    number = tuple(int(k) for k in torch.__version__.split(".")[:2])
+    _require(number >= (2, 11), f"kit: torch {torch.__version__} is too old; 2.11 is needed")
+    found = dict(torch=torch.__version__, python=sys.version.split()[0], numpy=np.__version__,
+                 cores=len(os.sched_getaffinity(0)), device=config.device())
+    no_gpu = "kit: torch sees no GPU on this machine; DEVICE=cpu runs the study without one, slowly"
+    _require(config.device() == "cuda" or "GWI_DEVICE" in os.environ, no_gpu)
+    return found | (_gpu() if config.device() == "cuda" else {})
+
+def _gpu() -> dict:
+    "What the driver says of the first GPU."
+    if not shutil.which("nvidia-smi"): return dict(gpu="no nvidia-smi to ask")
+    asked = "--query-gpu=name,driver_version,memory.total,memory.free"
+    said = subprocess.run(["nvidia-smi", asked, "--format=csv,noheader,nounits"], capture_output=True, text=True)
+    if said.returncode: return dict(gpu="nvidia-smi does not answer")
+    name, driver, total, free = (part.strip() for part in said.stdout.splitlines()[0].split(","))
+    least = LEAST_GB * 1024
+    _require(not free.isdigit() or int(free) >= least, f"kit: {name} has {free} MiB of free memory; {least} are needed")
+    return dict(gpu=name, driver=driver, memory_mib=total, free_mib=free)
 
 # %% ../nbs/12_kit.ipynb #08f24a3e
 @contextmanager
@@ -316,7 +341,8 @@ def shared_device(wanted:bool): # yields variables for the processes
     for name in env.values(): Path(name).mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, **env}
     try:
-        started = _answers([control, "-d"], environment, 10) and _answers([sys.executable, "-c", "import torch; torch.ones(8, device='cuda').sum().item()"], environment, 40)
+        client = [sys.executable, "-c", "import torch; torch.ones(8, device='cuda').sum().item()"]
+        started = _answers([control, "-d"], environment, 10) and _answers(client, environment, 40)
         progress(f"kit: the multi-process service {'runs' if started else 'does not answer: time slices'}")
         yield env if started else {}
     finally: _answers([control], environment, 20, "quit\n")
@@ -351,18 +377,18 @@ def measured_pace(workers:list, run:config.Run, seconds:float=2.0) -> dict: # pr
 # %% ../nbs/12_kit.ipynb #ceed7df1
 def passes(spec:config.Method) -> float: # ordinary training steps that cost as much as one of this method
     "Rough cost of a method: JSD has three views; a regularised step behind every third; AugMix a third of a step."
-    return (3 if spec.jsd else 1) + (0.6 if spec.mask else 0) + (0.35 * (1 + spec.jsd) if spec.augment == "augmix" else 0)
+    augmix = 0.35 * (1 + spec.jsd) if spec.augment == "augmix" else 0
+    return (3 if spec.jsd else 1) + (0.6 if spec.mask else 0) + augmix
 
 class Plan:
     "Which run is next, shared by the threads that serve the processes."
     def __init__(self, runs:list, end:float): # end: on time.monotonic's clock
         self.waiting, self.end, self.lock = list(runs), end, threading.Lock()
-        self.spent, self.finished, self.failed, self.tries = {}, [], {}, {}
+        self.spent, self.finished, self.failed, self.tries, self.rates = {}, [], {}, {}, []
     def estimate(self, method:str) -> float: # seconds; 0: nothing is known
         "How long a run of the method will take."
-        if method in self.spent: return max(self.spent[method][-3:])
-        rates = [max(v[-3:]) / passes(config.METHODS[m]) for m, v in self.spent.items()]
-        return passes(config.METHODS[method]) * max(rates, default=0)
+        if method in self.spent: return max(self.spent[method][-2:])
+        return passes(config.METHODS[method]) * (statistics.median(self.rates[-5:]) if self.rates else 0)
     def take(self) -> config.Run|None: # None: nothing that could finish is left
         "The first waiting run that can still finish."
         with self.lock:
@@ -374,6 +400,7 @@ class Plan:
         with self.lock:
             self.finished.append(run.name)
             self.spent.setdefault(run.method, []).append(seconds)
+            self.rates.append(seconds / passes(run.spec))
     def gave_up(self, run, why:str) -> bool: # whether it is tried again
         "A failed run is tried once more."
         with self.lock:
@@ -385,7 +412,7 @@ class Plan:
 
 # %% ../nbs/12_kit.ipynb #44aabee2
 def corrupted_set(s:config.Settings, cores:int):
-    "Make the corrupted test set on the processor, a corruption and severity at a time on each core: the bytes that one core makes."
+    "Make the corrupted test set, a corruption and severity at a time on each core: the bytes that one core makes."
     from gwi import corruption, data
     out = config.corrupted_dir(s)
     if not s.corruption.names or (out/"generated.json").is_file(): return
@@ -404,7 +431,8 @@ def _served(worker:Worker, start, plan:Plan, ready:threading.Event):
             begin += max(0.0, time.monotonic() - begin - says["seconds"])  # waiting is no work
             worker.ask(do="evaluate", run=run.name).answer()
             plan.done(run, time.monotonic() - begin)
-            progress(f"kit: {run.name}: {time.monotonic() - begin:.0f} s, {says['seconds']:.0f} of them training, training error {says['train_error']:.1f} %")
+            took = f"{time.monotonic() - begin:.0f} s, {says['seconds']:.0f} of them training"
+            progress(f"kit: {run.name}: {took}, training error {says['train_error']:.1f} %")
         except RuntimeError as e:
             if time.monotonic() > plan.end: return
             progress(f"kit: {run.name}: {e}; {'tried again' if plan.gave_up(run, str(e)) else 'given up'}")
@@ -425,7 +453,8 @@ def packed_rows(root:Path, s, out:Path):
     "rows.tar.gz: rows and sidecars of all runs, logs, machine.json."
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as tar:
-        for f in sorted([*config.results_dir(s).rglob("*.csv"), *config.results_dir(s).rglob("*.json"), *(root/"logs").glob("*.log")]):
+        results = config.results_dir(s)
+        for f in sorted([*results.rglob("*.csv"), *results.rglob("*.json"), *(root/"logs").glob("*.log")]):
             try: tar.add(f, str(f.relative_to(root)))
             except FileNotFoundError: pass  # replaced at this moment
     if buffer.tell() > FILE: progress(f"kit: rows.tar.gz has {buffer.tell() / 2**20:.0f} MB")
@@ -450,7 +479,8 @@ def _words(words) -> dict: # of KEY=VALUE
     known = dict(HERE=".", MINUTES="9", OUT="out", K="", MPS="1", EARLIER="", DEVICE="", PYTHON="", LENGTHS="")
     for word in words:
         key, _, value = word.partition("=")
-        if key not in known or "=" not in word: raise ConfigError(f"kit: {word!r} is none of {', '.join(f'{k}=…' for k in known if k != 'HERE')}")
+        choices = ", ".join(f"{k}=…" for k in known if k != "HERE")
+        _require(key in known and "=" in word, f"kit: {word!r} is none of {choices}")
         known[key] = value
     return known
 
@@ -459,8 +489,8 @@ def _earlier(path:Path, s, root:Path):
     with tarfile.open(path) as tar:
         for member in tar:
             parts = PurePosixPath(member.name).parts
-            if not member.isfile() or parts[:3] != ("results", s.profile, "rows") or len(parts) != 5 or ".." in parts: continue
-            atomic_write(root.joinpath(*parts), tar.extractfile(member).read())
+            inside = len(parts) == 5 and parts[:3] == ("results", s.profile, "rows") and ".." not in parts
+            if member.isfile() and inside: atomic_write(root.joinpath(*parts), tar.extractfile(member).read())
     known = [run for run in grid(s) if is_finished(run)]
     progress(f"kit: {len(known)} finished runs of {path.name} are kept")
 
@@ -478,7 +508,7 @@ def _until_over(threads:list, plan:Plan, each_minute):
 def _start(number:int, env:dict) -> Worker: return Worker(number, config.root()/"logs"/f"process-{number}.log", env)
 
 def _started(k:int, env:dict) -> list[Worker]:
-    "Processes that are ready; if they do not get ready with the multi-process service, without it. RuntimeError if neither."
+    "Processes that are ready, with the multi-process service or else without it. RuntimeError if neither."
     workers = [_start(i, env) for i in range(k)]
     try:
         for w in workers: w.answer(START)
@@ -542,9 +572,10 @@ def _grid(s, plan, workers, ready, making, about, options, out, begin):
     root = config.root()
     if not options["K"] and len(workers) > min(CHOICES): about["pace"] = _chosen(s, workers, making)
     about |= dict(k=len(workers), started=time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()))
-    progress(f"kit: {len(workers)} side by side, {plan.end - time.monotonic():.0f} s left after {time.monotonic() - begin:.0f} s")
+    passed = time.monotonic() - begin
+    progress(f"kit: {len(workers)} side by side, {plan.end - time.monotonic():.0f} s left after {passed:.0f} s")
     def keep():
-        about.update(finished=plan.finished, failed=plan.failed, seconds=plan.spent, passed=round(time.monotonic() - begin, 1))
+        about.update(finished=plan.finished, failed=plan.failed, seconds=plan.spent, passed=time.monotonic() - begin)
         atomic_write(config.results_dir(s)/"machine.json", json.dumps(about, indent=1) + "\n")
         packed_rows(root, s, out)
     threads = [threading.Thread(target=_served, args=(w, _start, plan, ready), daemon=True) for w in workers]
@@ -560,7 +591,8 @@ def _grid(s, plan, workers, ready, making, about, options, out, begin):
 def _summary(s, plan, begin):
     "What is there now."
     finished = [seed for seed in s.seeds if all(is_finished(config.make_run(s, m, seed)) for m in s.core)]
-    progress(f"kit: {len(plan.finished)} runs in {time.monotonic() - begin:.0f} s, {len(finished)} complete seeds {finished}, {len(plan.failed)} failed, {len(plan.waiting)} waiting")
+    progress(f"kit: {len(plan.finished)} runs in {time.monotonic() - begin:.0f} s, complete seeds: {finished}; "
+             f"{len(plan.failed)} failed, {len(plan.waiting)} not begun")
     for name, why in plan.failed.items(): progress(f"kit: failed: {name}: {why}")
 
 # %% ../nbs/12_kit.ipynb #8129a9e5
@@ -578,7 +610,8 @@ def lengths(s, about, options):
             for w, length in zip(workers, chosen):
                 try: says[length] = w.answer()
                 except RuntimeError as e: says[length] = dict(error=str(e))
-                progress(f"kit: {length}: " + ", ".join(f"{key} {value if key == 'error' else round(value, 2)}" for key, value in says[length].items()))
+                said = {key: value if key == "error" else round(value, 2) for key, value in says[length].items()}
+                progress(f"kit: {length}: " + ", ".join(f"{key} {value}" for key, value in said.items()))
                 atomic_write(out/"lengths.json", json.dumps(about | dict(mps=bool(env), lengths=says), indent=1) + "\n")
         finally: stopped(workers)
 
@@ -590,7 +623,8 @@ def arrived(folder:Path) -> dict: # name in the archive -> bytes
     found = {}
     for archive in archives:
         with tarfile.open(archive) as tar:
-            found |= {m.name: tar.extractfile(m).read() for m in tar if m.isfile() and ".." not in PurePosixPath(m.name).parts}
+            files = (m for m in tar if m.isfile() and ".." not in PurePosixPath(m.name).parts)
+            found |= {m.name: tar.extractfile(m).read() for m in files}
     return found
 
 def import_rows(s:config.Settings, # of the study, as the repository has it
@@ -607,7 +641,8 @@ def import_rows(s:config.Settings, # of the study, as the repository has it
             for run in runs: _checked(run, rows_folder/run.name, stated)
             taken.append(seed)
         for seed in taken: _take(s, seed, rows_folder)
-    if machine := found.get(f"results/{s.profile}/machine.json"): atomic_write(config.results_dir(s)/"machine.json", machine)
+    machine = f"results/{s.profile}/machine.json"
+    if machine in found: atomic_write(config.results_dir(s)/"machine.json", found[machine])
     progress(f"kit: {len(taken)} complete seeds taken in: {taken}")
     return taken
 
@@ -617,17 +652,19 @@ def _beside(found, s): # yields the folder of the runs' folders
     "The rows as files in a folder that goes away."
     with tempfile.TemporaryDirectory() as folder:
         for name, content in found.items():
-            if PurePosixPath(name).parts[:3] == ("results", s.profile, "rows"): atomic_write(Path(folder, name), content)
+            if name.startswith(f"results/{s.profile}/rows/"): atomic_write(Path(folder, name), content)
         yield Path(folder)/"results"/s.profile/"rows"
 
 def _checked(run, folder, stated):
-    "An error unless a run's rows are those that the repository would make; without its data set, from one data set at least."
+    "An error unless the rows are those that the repository would make; without its data set, from one at least."
     here = config.data_dir(run.settings).is_dir()
-    if not here and len(stated) > 1: raise ConfigError(f"{run.name}: the rows come from {len(stated)} data sets; fetch the data set here to see which is right")
+    several = f"{run.name}: rows from {len(stated)} data sets; fetch the right one here"
+    _require(here or len(stated) == 1, several)
     for protocol in protocols(run):
         wanted = origin(run, protocol)
         if not here: wanted["data"] = next(iter(stated))
-        if why := differs(run, protocol, folder, wanted): raise ConfigError(f"{run.name}: {protocol}: {why}; the kit was packed from another state of this repository")
+        why = differs(run, protocol, folder, wanted)
+        _require(not why, f"{run.name}: {protocol}: {why}; the kit was packed from another state of this repository")
 
 def _take(s, seed, rows_folder):
     for run in [config.make_run(s, method, seed) for method in s.core]:
@@ -657,10 +694,12 @@ def rehearse(profile:str, # whose grid
     folder = Path(folder).absolute()
     s, text = tiny(profile)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("GWI_", "PYTHON"))}
-    for call, more in enumerate((["MINUTES=0.8"], ["MINUTES=4", "EARLIER=back0/rows.tar.gz"])):
+    for call, more in enumerate((["MINUTES=0.8"], ["MINUTES=6", "EARLIER=back0/rows.tar.gz"])):
         kit = pack(s, text, folder/"kit")  # as new, on another machine
-        subprocess.run(["bash", str(kit/"run.sh"), f"OUT=back{call}", "K=2", "DEVICE=cpu", f"PYTHON={python}", *more], cwd=folder, env=env, check=True)
+        words = [f"OUT=back{call}", "K=2", "DEVICE=cpu", f"PYTHON={python}", *more]
+        subprocess.run(["bash", str(kit/"run.sh"), *words], cwd=folder, env=env, check=True)
     home = folder/"home"
+    shutil.rmtree(home, ignore_errors=True)
     shutil.copytree(kit/"data"/s.profile/s.data.name, home/"data"/s.profile/s.data.name)
     with _at(home): taken = import_rows(s, folder/"back1")
     if taken != s.seeds: raise RuntimeError(f"rehearsal: complete seeds {taken}, not {s.seeds}")
