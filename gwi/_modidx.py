@@ -602,6 +602,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                          'gwi.kit._main': ('kit.html#_main', 'gwi/kit.py'),
                          'gwi.kit._make': ('kit.html#_make', 'gwi/kit.py'),
                          'gwi.kit._package': ('kit.html#_package', 'gwi/kit.py'),
+                         'gwi.kit._patient': ('kit.html#_patient', 'gwi/kit.py'),
                          'gwi.kit._release': ('kit.html#_release', 'gwi/kit.py'),
                          'gwi.kit._require': ('kit.html#_require', 'gwi/kit.py'),
                          'gwi.kit._revived': ('kit.html#_revived', 'gwi/kit.py'),

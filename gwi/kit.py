@@ -344,6 +344,7 @@ def shared_device(wanted:bool): # yields variables for the processes
         client = [sys.executable, "-c", "import torch; torch.ones(8, device='cuda').sum().item()"]
         started = _answers([control, "-d"], environment, 10) and _answers(client, environment, 40)
         progress(f"kit: the multi-process service {'runs' if started else 'does not answer: time slices'}")
+        if not started: _answers([control], environment, 20, "quit\n")
         yield env if started else {}
     finally: _answers([control], environment, 20, "quit\n")
 
@@ -411,14 +412,25 @@ class Plan:
             return again
 
 # %% ../nbs/12_kit.ipynb #44aabee2
+def _patient(pool, seconds:float): # a pool whose process was killed waits for ever
+    "A map of the pool whose every result must come in so many seconds."
+    def mapped(f, items):
+        results = pool.imap(f, items, 1)
+        for _ in items: yield results.next(seconds)
+    return mapped
+
 def corrupted_set(s:config.Settings, cores:int):
     "Make the corrupted test set, a corruption and severity at a time on each core: the bytes that one core makes."
     from gwi import corruption, data
     out = config.corrupted_dir(s)
     if not s.corruption.names or (out/"generated.json").is_file(): return
     begin, dataset = time.monotonic(), data.read(config.data_dir(s))
-    with multiprocessing.get_context("spawn").Pool(cores) as pool:
-        corruption.prepare(s, dataset, out, mapped=lambda f, items: pool.imap(f, items, 1))
+    try:
+        with multiprocessing.get_context("spawn").Pool(cores) as pool:
+            corruption.prepare(s, dataset, out, mapped=_patient(pool, START))
+    except (OSError, RuntimeError, multiprocessing.TimeoutError) as e:
+        progress(f"kit: the cores do not work together ({type(e).__name__} {e}); one makes the corrupted set")
+        corruption.prepare(s, dataset, out)
     progress(f"kit: the corrupted set took {time.monotonic() - begin:.0f} s")
 
 def _served(worker:Worker, start, plan:Plan, ready:threading.Event):
