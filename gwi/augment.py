@@ -294,7 +294,8 @@ OPERATIONS = {f.__name__: f for f in (autocontrast, equalize, posterize, rotate,
                                       shear_x, shear_y, translate_x, translate_y)}
 
 # %% ../nbs/03_augment.ipynb #6f9d82e1
-def _draws(key, indices, severity, width, depth): # -> weights [B,width], mix [B], links [L,B·width] of op, level, sign, where the indices are
+def _draws(key, indices, severity, width, depth):
+    # -> weights [B,width], mix [B], links [L,B·width] of op, level, sign, where the indices are
     B, L = len(indices), 3 if depth <= 0 else depth
     u = uniform(seed_for(key, "augmix"), indices, 1 + 2 * width + 3 * width * L)
     mix, weights, length, links = u.split([1, width, width, 3 * width * L], 1)
@@ -326,7 +327,7 @@ def _grouped(functions:list, # each takes a part of the arguments
 # %% ../nbs/03_augment.ipynb #b2d15e9d
 def augmix(images:Tensor, # uint8 [B,3,H,W]
            key:int, # from `seed_for`
-           indices:Tensor, # [B] int64; on the CPU the random numbers are drawn there, and nobody waits for the images' device
+           indices:Tensor, # [B] int64; on the CPU: random numbers are drawn there, nobody waits for the device
            severity:float=3, # largest level, in (0.1, 10]
            width:int=3, # chains
            depth:int=-1, # links of every chain; -1: random 1-3

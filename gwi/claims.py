@@ -25,7 +25,8 @@ from .report import PERCENT, PROTOCOLS, _level, autoattack_parts, corruption_mea
 CLAIMS = {"a": "Inhibition lowers the error under common corruptions", "b": "Inhibition lowers the error under adversarial attacks", "c": "Inhibition lowers the error after training on little data",
           "d": "It is dynamic group-wise inhibition, not an additional update nor any damping", "e": "Grouping the channels matters", "f": "Features become richer",
           "g": "It complements AugMix and adversarial training", "h": "Clean accuracy does not suffer"}  # of the abstract, as we read it
-PARTS = {"step": "not an additional update", "mask": "not any damping", "mixture": "on AugMix and clean copies"}  # what a key adds to a claim: `d-mask-mixture`
+PARTS = {"step": "not an additional update", "mask": "not any damping",
+         "mixture": "on AugMix and clean copies"}  # what a key adds to a claim: `d-mask-mixture`
 
 def claim_words(key:str, # of the profile's `claims`
                ) -> str: # as people read it

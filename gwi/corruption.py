@@ -581,7 +581,8 @@ def _one(images, seed, indices, constants, which): # which: (name, severity); a 
 def _write(folder, images, labels, names, seed, indices, constants, mapped):
     "Write the files of `generate` into an existing folder."
     np.save(folder / "labels.npy", np.tile(np.asarray(labels, np.int64), 5))
-    parts = iter(mapped(partial(_one, images, seed, indices, constants), [(name, severity) for name in names for severity in range(1, 6)]))
+    wanted = [(name, severity) for name in names for severity in range(1, 6)]
+    parts = iter(mapped(partial(_one, images, seed, indices, constants), wanted))
     for name in names: np.save(folder / f"{name}.npy", np.concatenate([next(parts) for _ in range(5)]))
     sums = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(folder.glob("*.npy"))}
     about = {"note": "regenerated, not the published files", "seed": seed, "constants": constants, "images": len(images), "sha256": sums}

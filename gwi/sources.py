@@ -118,7 +118,8 @@ def _exact_part(files:dict, split:str, indices, where) -> Images:
     "One split, from the arrays of a packed copy or from the official binary files."
     if f"{split}_images.npy" not in files:
         return _cifar_part(files, _BATCHES[split], 1, 10_000, _CLASSES, where).keep(indices)
-    images, labels = (np.load(BytesIO(files[f"{name}.npy"]), allow_pickle=False) for name in (f"{split}_images", f"all_{split}_labels"))
+    def array(name): return np.load(BytesIO(files[f"{name}.npy"]), allow_pickle=False)
+    images, labels = array(f"{split}_images"), array(f"all_{split}_labels")
     return Images(images, labels[indices].astype(np.int64))
 
 def cifar10_exact(where, # cifar-10-binary.tar.gz, what it unpacks to, a folder that holds it, or a packed copy of the part
@@ -136,7 +137,8 @@ def cifar10_exact(where, # cifar-10-binary.tar.gz, what it unpacks to, a folder 
     except (KeyError, IndexError, ValueError) as e:
         raise ConfigError(f"data.path: {where} holds neither the official binary files of CIFAR-10 nor the packed part ({e})") from e
     if found != EXACT_DIGEST:
-        raise ConfigError(f"data.path: the images in {where} have the digest {found[:16]}, those of cifar10-exact {EXACT_DIGEST[:16]}: other pixels, labels or order")
+        raise ConfigError(f"data.path: the images in {where} have the digest {found[:16]}, "
+                          f"those of cifar10-exact {EXACT_DIGEST[:16]}: other pixels, labels or order")
     return Dataset(name, *(_scaled(part, size) for part in parts), _CLASSES)
 
 # %% ../nbs/02_sources.ipynb #93885e97

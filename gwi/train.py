@@ -64,7 +64,7 @@ def pictures(run:config.Run,
              indices:Tensor, # [B] int64, positions in the whole training set
              num_classes:int,
              n_mixed:int|None=None, # a mixture: so many images from the front are augmented; None: all
-             host:Tensor|None=None, # the indices on the CPU, so that AugMix need not wait for the device; None: as `indices`
+             host:Tensor|None=None, # the indices on the CPU, so that AugMix does not wait; None: as `indices`
             ) -> tuple[Tensor,Tensor]: # float32 [B,3,H,W] in [0,1] (augmix+jsd: [3B,3,H,W], clean and two mixed views), labels [B] or soft labels [B,K]
     "A batch as the run's method sees it."
     s, kind = run.settings.augment, run.spec.augment
@@ -111,7 +111,7 @@ class Batches:
 
 # %% ../nbs/06_train.ipynb #5d6f1325
 def numbered(self, at):
-    "Numbers of the entries for the random streams: positions in the whole training set, those of clean copies behind them; and the entries' images."
+    "Numbers of list entries for the random streams (those of clean copies behind the whole training set), and their images."
     n = len(self.chosen)
     return self.chosen[at % n] + at.div(n, rounding_mode="floor") * self.n, at % n
 
