@@ -2,13 +2,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install repro report report-folder stages pipelines estimate docs docs-serve hooks verify prove-equal weights verify-fidelity pages bench test test-docs test-resume notebooks readme lock clean
+.PHONY: help install repro report report-folder stages pipelines estimate docs docs-serve hooks verify prove-equal weights verify-fidelity pages bench kit kit-import kit-rehearsal test test-docs test-resume notebooks readme lock clean
 .DELETE_ON_ERROR:
 
 PROFILE ?=
 PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3; do "$$p" -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,12))' 2>/dev/null && echo $$p; done))
 NEED_GB := 8
-RUN := . .venv/bin/activate && unset PYTHONDONTWRITEBYTECODE PYTHONPATH GWI_ROOT GWI_PARAMS &&
+RUN := . .venv/bin/activate && unset PYTHONDONTWRITEBYTECODE PYTHONPATH GWI_ROOT GWI_PARAMS GWI_COMMIT &&
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -66,7 +66,16 @@ pages: install  ## after new rows: results/support.md and the pages that quote r
 bench: install  ## measure speed: rows, table and figure in results/bench (about ten minutes on two cores)
 	@$(RUN) python -m gwi.bench
 
-test: install  ## nbdev_test, the tiny profile from nothing, notebooks, package and pipelines in step
+kit: install  ## pack a study for a machine with a GPU and without a network: PROFILE=cifar10-exact-gpu [DATA=archive] [WHEELS=folder]; there: bash kit/run.sh MINUTES=9 OUT=folder
+	@$(RUN) python -m gwi.kit pack $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PART),--part "$(PART)") $(if $(DATA),--data "$(DATA)") $(if $(WHEELS),--wheels "$(WHEELS)")
+
+kit-import: install  ## check the rows that came back and take the complete seeds in: FROM=folder [PROFILE=cifar10-exact-gpu]
+	@$(RUN) python -m gwi.kit import $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PART),--part "$(PART)") "$(FROM)"
+
+kit-rehearsal: install  ## pack, run, go on and take in a tiny grid on the CPU (two minutes): [BARE=python of a machine without notebook tools]
+	@rm -rf .cache/rehearsal && $(RUN) python -m gwi.kit rehearse --out .cache/rehearsal $(if $(BARE),--python "$(BARE)")
+
+test: install  ## nbdev_test, the tiny profile from nothing, notebooks, package and pipelines in step, the kit's rehearsal
 	@$(RUN) python tests/check.py
 
 test-resume: install  ## kill training 20 times at random moments, and compare the final weights with an uninterrupted run's

@@ -13,7 +13,6 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
-from scipy.special import betaincinv
 from torch import Tensor
 
 from .streams import seed_for, uniform
@@ -136,6 +135,7 @@ def _beta(u:Tensor, # [B] in (0,1)
     "Beta(alpha, alpha) numbers from uniform ones, by the inverse distribution function."
     if not alpha > 0: raise ValueError(f"alpha is {alpha}; Beta(alpha, alpha) wants a number above 0")
     if alpha == 1: return u
+    from scipy.special import betaincinv  # here, because AugMix needs no SciPy
     return torch.from_numpy(betaincinv(alpha, alpha, u.double().cpu().numpy())).to(u)
 
 def _check_targets(images, targets):
@@ -294,7 +294,8 @@ OPERATIONS = {f.__name__: f for f in (autocontrast, equalize, posterize, rotate,
                                       shear_x, shear_y, translate_x, translate_y)}
 
 # %% ../nbs/03_augment.ipynb #6f9d82e1
-def _draws(key, indices, severity, width, depth): # -> weights [B,width], mix [B], links [L,B·width] of op, level, sign
+def _draws(key, indices, severity, width, depth):
+    # -> weights [B,width], mix [B], links [L,B·width] of op, level, sign, where the indices are
     B, L = len(indices), 3 if depth <= 0 else depth
     u = uniform(seed_for(key, "augmix"), indices, 1 + 2 * width + 3 * width * L)
     mix, weights, length, links = u.split([1, width, width, 3 * width * L], 1)
@@ -305,6 +306,10 @@ def _draws(key, indices, severity, width, depth): # -> weights [B,width], mix [B
     op = (op * len(OPERATIONS)).long().masked_fill(done, len(OPERATIONS))
     level, sign = 0.1 + (severity - 0.1) * level.double(), 1 - 2 * (sign > 0.5).double()
     return weights / weights.sum(1, True), mix[:, 0], *(a.flatten(0, 1).T.contiguous() for a in (op, level, sign))
+
+def _sent(x, device): # to the images' device, without waiting for what runs there
+    if x.device == device or device.type != "cuda": return x.to(device)
+    return x.pin_memory().to(device, non_blocking=True)
 
 # %% ../nbs/03_augment.ipynb #f94525db
 def _grouped(functions:list, # each takes a part of the arguments
@@ -322,7 +327,7 @@ def _grouped(functions:list, # each takes a part of the arguments
 # %% ../nbs/03_augment.ipynb #b2d15e9d
 def augmix(images:Tensor, # uint8 [B,3,H,W]
            key:int, # from `seed_for`
-           indices:Tensor, # [B] int64
+           indices:Tensor, # [B] int64; on the CPU: random numbers are drawn there, nobody waits for the device
            severity:float=3, # largest level, in (0.1, 10]
            width:int=3, # chains
            depth:int=-1, # links of every chain; -1: random 1-3
@@ -332,7 +337,8 @@ def augmix(images:Tensor, # uint8 [B,3,H,W]
     if not 0.1 < severity <= 10 or width < 1:
         raise ValueError(f"severity is {severity}, width is {width}; AugMix wants 0.1 < severity ≤ 10 and 1 chain or more")
     weights, mix, *links = _draws(key, indices, severity, width, depth)
-    counts = (links[0][..., None] == torch.arange(len(OPERATIONS) + 1, device=images.device)).sum(1).tolist()
+    counts = (links[0][..., None] == torch.arange(len(OPERATIONS) + 1, device=indices.device)).sum(1).tolist()
+    weights, mix, *links = (_sent(a, images.device) for a in (weights, mix, *links))
     chains = images.repeat_interleave(width, 0)
     for op, level, sign, count in zip(*links, counts): chains = _grouped(OPERATIONS.values(), count, op, chains, level, sign)
     share, chains = (mix[:, None] * weights).T / 255, chains.view(-1, width, *images.shape[1:])

@@ -93,9 +93,17 @@ class Method:
     jsd: bool = False            # AugMix's Jensen-Shannon loss over three views
     sge: bool = False            # a layer of Spatial Group-wise Enhance where the others are inhibited
     tuned: str|None = None       # its settings of `inhibition` are those that the search found for this method
+    mixture: bool = False        # half of the training list are clean copies (released recipe), the other half is augmented
+    decay: float = 1.0           # factor of the weight decay
 
     @property
     def free(self) -> bool: return self.adversarial == "free"
+
+    @property
+    def parameters(self) -> dict:
+        "The parts as the rows' provenance keeps them; one that came later stands there only where it is used."
+        later = dict(mixture=False, decay=1.0)
+        return {key: value for key, value in dataclasses.asdict(self).items() if later.get(key, ...) != value}
 
 # %% ../nbs/00_config.ipynb #9ac8f992
 _plain = {"standard": Method(), **{a: Method(a) for a in ("cutout", "erasing", "mixup", "cutmix", "autoaugment", "augmix")},
@@ -105,7 +113,14 @@ _controls = {"extra-step": Method(mask="ones", orth=False), "extra-step+orth": M
              **{f"{k}-mask": Method(mask=v) for k, v in dict(random="permuted", fixed="fixed", dropout="dropout", cutout="cutout").items()},
              "extra-step+augmix": Method("augmix", "ones", orth=False), "random-mask+augmix": Method("augmix", "permuted")}
 _tuned = {f"{k}-tuned": replace(m, tuned=k) for k, m in {**_inhibited, **_controls}.items() if k in ("gwi", "extra-step", "random-mask")}
-METHODS = {**_plain, **_inhibited, **_controls, **_tuned, "gwi-tuned+augmix": Method("augmix", "reversed", tuned="gwi")}
+_mixture = Method("augmix", mixture=True)
+_mixtures = {"augmix-clean": _mixture,
+             "gwi+augmix-clean": replace(_mixture, mask="reversed"),
+             "extra-step+augmix-clean": replace(_mixture, mask="ones", orth=False),
+             "random-mask+augmix-clean": replace(_mixture, mask="permuted")}
+_decayed = {f"{k}-wd": replace(m, decay=4 / 3) for k, m in {"standard": Method(), "augmix-clean": _mixture}.items()}
+METHODS = {**_plain, **_inhibited, **_controls, **_tuned, "gwi-tuned+augmix": Method("augmix", "reversed", tuned="gwi"),
+           **_mixtures, **_decayed}
 
 # %% ../nbs/00_config.ipynb #250c31b3
 LAYERS = {**{f"resnet{n}": 3 for n in (8, 20, 32, 44, 56)}, "resnet18": 4, "preactresnet18": 4, "resnext11": 3, "resnext29": 3, "wrn40_2": 3,
@@ -114,7 +129,8 @@ MODELS = tuple(LAYERS)
 CORRUPTIONS = ("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow",
                "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression")
 HELD_OUT = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
-SOURCES = ("digits", "folder", "cifar10", "cifar100", "tiny-imagenet", "imagenet", "cub200", "voc2012", "fashion-mnist", "svhn")
+SOURCES = ("digits", "folder", "cifar10", "cifar10-exact", "cifar100", "tiny-imagenet", "imagenet", "cub200", "voc2012",
+           "fashion-mnist", "svhn")
 STREAMABLE = ("folder", "tiny-imagenet", "imagenet", "cub200", "voc2012")  # picture files of their own
 OFFICIAL_C = ("cifar10", "cifar100", "tiny-imagenet", "imagenet")  # a corrupted set is published
 ATTACKS = ("apgd-ce", "apgd-t", "fab-t", "square")
@@ -384,6 +400,9 @@ OWN_FOLDERS = ("rows", "weights", "weights-variants", "notebooks")  # in data/<p
 
 def _check_data(s):
     d, c = s.data, s.corruption
+    mixtures = [m for m in s.methods.plain + s.methods.inhibited if METHODS[m].mixture]
+    if d.streamed and mixtures:
+        raise ConfigError(f"data.streamed: {mixtures[0]} draws from a list of two copies of every image, in memory only")
     if d.streamed and d.source not in STREAMABLE: raise ConfigError(f"data.streamed: the source {d.source!r} fits in memory; only {', '.join(STREAMABLE)} are streamed")
     if s.augment.crop_scale and not d.streamed: raise ConfigError("augment.crop_scale: only streamed pictures are cropped at random sizes; set it to null, or data.streamed to true")
     if d.source in ("folder", "imagenet") and not d.path and d.official: raise ConfigError(f"data.path: missing; source {d.source!r} needs a directory or archive")

@@ -20,7 +20,7 @@ import json
 import math
 import shutil
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -573,13 +573,17 @@ def corrupt(images, # uint8 [N,H,W,3], NumPy array or torch tensor (on any devic
     return result if isinstance(images, Tensor) else result.numpy()
 
 # %% ../nbs/07_corruption.ipynb #5a497f3f
-def _write(folder, images, labels, names, seed, indices, constants):
+def _one(images, seed, indices, constants, which): # which: (name, severity); a pool's worker calls it
+    name, severity = which
+    if severity == 1: progress(f"corruption: {name}")
+    return corrupt(images, name, severity, seed=seed, indices=indices, constants=constants)
+
+def _write(folder, images, labels, names, seed, indices, constants, mapped):
     "Write the files of `generate` into an existing folder."
     np.save(folder / "labels.npy", np.tile(np.asarray(labels, np.int64), 5))
-    for k, name in enumerate(names):
-        progress(f"corruption {k + 1}/{len(names)}: {name}")
-        parts = [corrupt(images, name, severity, seed=seed, indices=indices, constants=constants) for severity in range(1, 6)]
-        np.save(folder / f"{name}.npy", np.concatenate(parts))
+    wanted = [(name, severity) for name in names for severity in range(1, 6)]
+    parts = iter(mapped(partial(_one, images, seed, indices, constants), wanted))
+    for name in names: np.save(folder / f"{name}.npy", np.concatenate([next(parts) for _ in range(5)]))
     sums = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(folder.glob("*.npy"))}
     about = {"note": "regenerated, not the published files", "seed": seed, "constants": constants, "images": len(images), "sha256": sums}
     (folder / "generated.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
@@ -593,6 +597,7 @@ def generate(images:np.ndarray, # uint8 [N,H,W,3]
              seed:int=0, # of the corrupted set
              indices=None, # [N] positions in the data set; None: 0..N-1
              constants:str="cifar", # or "imagenet"
+             mapped=map, # or a pool's: what calls a function for every corruption and severity, in order
             ) -> Path: # the folder
     "Write `<name>.npy` uint8 [5N,H,W,3] in order of severity, `labels.npy` [5N] and `generated.json`."
     out = Path(out)
@@ -600,12 +605,12 @@ def generate(images:np.ndarray, # uint8 [N,H,W,3]
     for name in names: _check(images, name, 1, indices, constants)
     if out.exists() and any(out.iterdir()) and not (out / "generated.json").is_file():
         raise ValueError(f"generate: {out.name!r} holds something else than a regenerated set; remedy: choose another folder or empty it")
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    _write(partial, images, labels, names, seed, indices, constants)
+    unfinished = out.with_name(out.name + ".partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    _write(unfinished, images, labels, names, seed, indices, constants, mapped)
     shutil.rmtree(out, ignore_errors=True)
-    return partial.rename(out)
+    return unfinished.rename(out)
 
 # %% ../nbs/07_corruption.ipynb #5934c3e2
 def read_corrupted(folder, # a regenerated set, or the official CIFAR-10-C
@@ -643,6 +648,7 @@ def origin(folder) -> str: # "regenerated", "official" or "stand-in"
 def prepare(s, # settings of a study
             dataset:Dataset,
             out, # folder
+            *, mapped=map, # as for `generate`
            ) -> Path: # the folder
     "The corrupted test set of a study, for its fixed stratified test images: made here, fetched, or, for a stand-in, made in the official layout."
     c, d, test = s.corruption, s.data, dataset.test
@@ -650,7 +656,7 @@ def prepare(s, # settings of a study
     chosen = first_per_class(test.labels, n)
     if not c.path:
         some = test.select(chosen)
-        return generate(some.images, some.labels, out, names=c.names, seed=c.seed, indices=chosen, constants=c.constants)
+        return generate(some.images, some.labels, out, names=c.names, seed=c.seed, indices=chosen, constants=c.constants, mapped=mapped)
     path = None if c.path == "official" else c.path
     if not (d.official or path): path = standins.make(f"{d.source}-c", cache() / "standins" / f"{d.source}-c", names=c.names, corrupt=corrupt)
     return fetch_corrupted(d.source, out, names=c.names, positions=chosen, labels=test.labels, n_test=len(test), path=path, mirror=d.mirror, official=d.official,

@@ -244,8 +244,16 @@ def _looked_at(dataset, n):
 
 def grad_cam(model, layer:str, x:Tensor, labels:Tensor) -> Tensor: # [B,h,w] in [0,1]
     "Grad-CAM (Selvaraju et al. 2017) of the labels at a layer, its maximum 1; all 0 where nothing speaks for the label."
-    from captum.attr import LayerGradCam
-    cam = LayerGradCam(model, model.get_submodule(layer)).attribute(x, labels, relu_attributions=True)[:, 0].detach()
+    maps = []
+    def keep(module, inputs, out):
+        maps.append(out)
+        return out.clone()  # what follows may work in place
+    handle = model.get_submodule(layer).register_forward_hook(keep)
+    with torch.enable_grad():
+        try: logits = model(x.detach().requires_grad_())
+        finally: handle.remove()
+        grads = torch.autograd.grad(logits.gather(1, labels[:, None]).sum(), maps[0])[0]
+    cam = (grads.mean((2, 3), keepdim=True) * maps[0].detach()).sum(1).relu()
     return cam / cam.amax((1, 2), keepdim=True).clamp(min=1e-12)
 
 def _groups(run, model, x, labels):
@@ -294,8 +302,8 @@ def features(run, model, dataset):
             try: right = ~_wrong(model, x[at], labels[at])
             finally: handle.remove()
             flips = torch.stack([_wrong(model, hidden, labels[at]) for hidden in _occluded(x[at], f.patch)]).any(0)
-        rich = diversity(maps[0], min(run.settings.inhibition.n_groups, maps[0].shape[1]), stream(run.seed, "features"))
-        columns = [right, right & flips, cam.amax(1) > 0, (cam >= 0.5).float().mean(1), *(v.expand(len(right)) for v in rich.values())]
+        rich = diversity(maps[0].cpu(), min(run.settings.inhibition.n_groups, maps[0].shape[1]), stream(run.seed, "features"))  # singular values take a GPU longer
+        columns = [right, right & flips, cam.amax(1) > 0, (cam >= 0.5).float().mean(1), *(v.to(right.device).expand(len(right)) for v in rich.values())]
         return torch.stack([c.double() for c in columns], 1)
     right, flipped, seen, area, rank, cosine = processes.over_batches(each, len(x), batch_size(x.shape[-1])).mean(0).tolist()
     values = dict(effective_rank=rank, group_cosine=cosine, occlusion=100 * flipped / right if right else 0.0, cam_area=100 * area / seen if seen else 0.0)

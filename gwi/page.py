@@ -71,7 +71,7 @@ def verdicts(rows:pd.DataFrame, # of one profile, data set and network
         title, adjusted, part = claims.family_title(found, family), family != "secondary", found[found.family == family]
         head = [h for h in claims.HEAD if adjusted or "Holm" not in h]
         turned = lambda line: [line[0], line[-1], *line[1:-1]]  # what matters most is seen first on a narrow screen
-        lines = [[_strong(f"({r.claim}) {claims.CLAIMS.get(r.claim, '') if adjusted else ''}"), *map(_strong, claims._cells(r, adjusted))] for r in part.itertuples()]
+        lines = [[_strong(f"({r.claim}) {claims.claim_words(r.claim) if adjusted else ''}"), *map(_strong, claims._cells(r, adjusted))] for r in part.itertuples()]
         if lines: out.append(f"<h3>{plain(title)}</h3>\n" + html_table([*map(turned, [head, *lines])], title, words=True))
     return f'<p class="caption">{plain(claims.caption(rows, found, s.claims, claims.lacking(found, s)))}</p>\n' + "".join(out)
 

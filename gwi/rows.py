@@ -79,7 +79,8 @@ def hardware() -> str: # "AMD EPYC, 2 cores, AVX2"
 
 @lru_cache(None)
 def commit() -> str: # 40 hex digits, "+" behind them if the package has uncommitted changes; "" without git
-    "The commit of the package at work."
+    "The commit of the package at work: what `GWI_COMMIT` says, where it was packed for a machine without git, else git."
+    if said := os.environ.get("GWI_COMMIT"): return said
     def git(*words): return subprocess.run(["git", *words], cwd=Path(meaning.__file__).parent, capture_output=True, text=True).stdout.strip()
     try: return git("rev-parse", "HEAD") + "+" * bool(git("status", "--porcelain", "--", "."))
     except OSError: return ""

@@ -1,4 +1,4 @@
-"What `make test` runs: whether notebooks, package and README are in step, nbdev_test, the profile tiny from nothing. Ends with 'N passed, N failed'."
+"What `make test` runs: whether notebooks, package and README are in step, nbdev_test, the profile tiny from nothing, the kit's rehearsal. Ends with 'N passed, N failed'."
 import filecmp
 import os
 import re
@@ -39,10 +39,19 @@ def in_step(command, kind):
     return not changed and not new
 
 
+def rehearsal():
+    "Whether a tiny grid is packed, run, stopped, gone on with and taken in."
+    with tempfile.TemporaryDirectory() as folder:
+        run = subprocess.run([sys.executable, "-m", "gwi.kit", "rehearse", "--out", folder], cwd=root, capture_output=True, text=True)
+    if run.returncode: print(run.stdout[-2000:], run.stderr[-2000:])
+    return {"the kit's rehearsal": not run.returncode}
+
+
 results = {"nbdev_export leaves no diff": in_step("nbdev_export", ("gwi",)), "nbdev_clean leaves no diff": in_step("nbdev_clean", ("nbs",)),
            "README.md is nbs/index.ipynb": (root / "README.md").read_text() == render(root)}
 results |= notebooks()
 results |= end_to_end()
+results |= rehearsal()
 for name, passed in results.items():
     if not passed: print("FAILED:", name)
 print(f"{sum(results.values())} passed, {len(results) - sum(results.values())} failed")
