@@ -18,6 +18,7 @@ import pandas as pd
 
 from . import claims, config, meaning, report
 from .config import atomic_write
+from .figures import DOTS
 from .report import label, method_order, validate
 from .rows import read_provenance
 
@@ -105,9 +106,9 @@ def _drawn(file, alt, prefix) -> str: # HTML
     return re.sub(r"<svg.*?>", lambda _: f'<svg {_width(inches)} role="img" aria-label="{alt}" {box}>', svg, count=1)
 
 def _pictured(file, alt) -> str: # HTML
-    "A PNG in the page; its header says how wide it is, at 200 dots an inch."
+    "A PNG in the page; its header says how many dots wide it is."
     content = file.read_bytes()
-    inches = int.from_bytes(content[16:20], "big") / 200
+    inches = int.from_bytes(content[16:20], "big") / DOTS
     return f'<img {_width(inches)} alt="{alt}" src="data:image/png;base64,{base64.b64encode(content).decode()}">'
 
 def captions(folder:Path,

@@ -263,7 +263,7 @@ def _in_parallel(file, names, jobs, begin) -> int: # 0, or the status of a stage
     "Run the changed stages of each level, `jobs` at a time; first of all what the code means is looked at."
     if status := _follow(["--wait-for-lock", "repro", "--single-item", "code"], lambda line: None): return status
     for level in range(len(LEVELS)):
-        changed = _changed(file)
+        if not (changed := _changed(file)): return 0
         wanted = [n for n in names if level_of(n) == level and n in changed]
         if not wanted: continue
         slots = {}
