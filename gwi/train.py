@@ -556,8 +556,8 @@ def is_trained(run:config.Run) -> bool:
 
 def train_all(runs:list[config.Run], dataset=None):
     "What a stage of the pipeline does: train the runs under the profile's launcher, or here if it has none; then their checkpoints have served. A run that stands as it would be is kept."
-    left = [run for run in runs if not is_trained(run)]
-    if left and not processes.launched(left[0].settings, "gwi.train", *(r.name for r in left)): train_here(left, dataset)
+    runs = [run for run in runs if not is_trained(run)]
+    if runs and not processes.launched(runs[0].settings, "gwi.train", *(r.name for r in runs)): train_here(runs, dataset)
     clear(runs)
 
 # %% ../nbs/06_train.ipynb #37e93149
