@@ -825,6 +825,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                               'gwi.pipeline._check_place': ('pipeline.html#_check_place', 'gwi/pipeline.py'),
                               'gwi.pipeline._closing': ('pipeline.html#_closing', 'gwi/pipeline.py'),
                               'gwi.pipeline._complaint': ('pipeline.html#_complaint', 'gwi/pipeline.py'),
+                              'gwi.pipeline._dvc_repro': ('pipeline.html#_dvc_repro', 'gwi/pipeline.py'),
                               'gwi.pipeline._first_line': ('pipeline.html#_first_line', 'gwi/pipeline.py'),
                               'gwi.pipeline._folder_from': ('pipeline.html#_folder_from', 'gwi/pipeline.py'),
                               'gwi.pipeline._forget_others': ('pipeline.html#_forget_others', 'gwi/pipeline.py'),

@@ -193,7 +193,7 @@ OUT_OF_TIME = 75  # exit status, as for gwi.train
 
 BUSY = "Unable to acquire lock|is being blocked by|is busy"  # DVC lets one process at a time look at some of its files
 
-def _repro(*words, say=lambda line: None, env={}, tries=60) -> int: # DVC's exit status
+def _dvc_repro(*words, say=lambda line: None, env={}, tries=60) -> int: # DVC's exit status
     "`dvc repro`, line by line to `say`; a refusal because another command is at work is waited out."
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *words]
     for left in reversed(range(tries)):
@@ -228,7 +228,7 @@ def reproduce(file:str, # a pipeline
             number += 1
             line = f"[stage {number} of {len(names)}, {time.time() - begin:.0f} s] {line}"
         print(line, end="", flush=True)
-    repro = lambda *words: _repro(*words, say=say)
+    repro = lambda *words: _dvc_repro(*words, say=say)
     if not _is_frozen(file): return _closing(s, repro(*["--force"] * force, file), begin)
     before = [n for n in names if level_of(n) < LEVELS.index(("rows",))]
     gather = [n for n in names if level_of(n) == LEVELS.index(("rows",))]
@@ -271,7 +271,7 @@ def _changed(file) -> set: # names of stages
 
 def _in_parallel(file, names, jobs, begin) -> int: # 0, or the status of a stage that failed
     "Run the changed stages of each level, `jobs` at a time; first of all what the code means is looked at."
-    if status := _repro("--single-item", "code", say=_complaint): return status
+    if status := _dvc_repro("--single-item", "code", say=_complaint): return status
     for level in range(len(LEVELS)):
         if not (changed := _changed(file)): return 0
         wanted = [n for n in names if level_of(n) == level and n in changed]
@@ -288,7 +288,7 @@ def _complaint(line, label=""): # of DVC's lines those that matter
 def _one_stage(name, label, begin, env) -> int:
     "One stage by itself."
     print(f"{label} begins after {time.time() - begin:.0f} s", flush=True)
-    return _repro("--single-item", name, say=lambda line: _complaint(line, f"{label} "), env=env)
+    return _dvc_repro("--single-item", name, say=lambda line: _complaint(line, f"{label} "), env=env)
 
 # %% ../nbs/11_pipeline.ipynb #a6b4c238
 def reproduce_all(profile:str, # "": that of params.yaml
@@ -309,7 +309,7 @@ def reproduce_all(profile:str, # "": that of params.yaml
     config.use_profile(profile, names[0])
     s, begin = config.load(), time.time()
     shared = f"{config.pipeline_dir(profile).relative_to(config.root())}/dvc.yaml"
-    status = _closing(s, _repro("--force", shared, say=lambda line: print(line, end="", flush=True)), begin)
+    status = _closing(s, _dvc_repro("--force", shared, say=lambda line: print(line, end="", flush=True)), begin)
     if failed: print(f"{profile}: these parts failed, the others are done: {', '.join(failed)}", flush=True)
     return status or int(bool(failed))
 
