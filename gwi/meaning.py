@@ -6,10 +6,11 @@
 __all__ = ['SILENT', 'FIELD_KINDS', 'PLAIN_DECORATORS', 'RAN_THROUGH', 'NEUTRAL', 'LEDGER', 'text_of', 'canonical', 'code_digest',
            'kind_of', 'read_ledger', 'oldest']
 
-# %% ../nbs/01_meaning.ipynb #638eece3
+# %% ../nbs/01_meaning.ipynb #ad3a7950
 import ast
 import csv
 import hashlib
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def kind_of(protocol:str, # of the rows
     "The kind of a result."
     return "training-pgd" if protocol == "training" and adversarial == "pgd" else protocol
 
-# %% ../nbs/01_meaning.ipynb #e01edeae
+# %% ../nbs/01_meaning.ipynb #824f4900
 LEDGER = ("kind", "old", "new", "from_commit", "to_commit", "date", "compared", "machine")  # columns
 
 def read_ledger(path:Path # results/equal_code.csv
@@ -127,7 +128,15 @@ def read_ledger(path:Path # results/equal_code.csv
         table = csv.DictReader(f)
         if tuple(table.fieldnames or ()) != LEDGER:
             raise ValueError(f"{path.name}: columns {', '.join(table.fieldnames or ['none'])}; expected {', '.join(LEDGER)}")
-        return list(table)
+        lines = list(table)
+    for number, line in enumerate(lines, 2): _check_line(line, f"{path.name}, line {number}")
+    return lines
+
+def _check_line(line, where):
+    "ValueError for a line that would connect what no proof did."
+    if None in line or None in line.values(): raise ValueError(f"{where}: not {len(LEDGER)} columns; restore the file from git")
+    for key in ("old", "new"):
+        if not re.fullmatch("[0-9a-f]{16}", line[key]): raise ValueError(f"{where}: {key} {line[key]!r} is no digest of 16 hex digits; restore the file from git")
 
 def oldest(digest:str, # of code
            ledger:list[dict], # from `read_ledger`

@@ -301,6 +301,7 @@ def reproduce_all(profile:str, # "": that of params.yaml
     write_code()
     if not profile or profile == config.DEFAULT: return _reproduce_one(profile or _own_profile(), "", force, jobs)
     names, failed = config.parts(profile), []
+    for part in names: _check_named(profile, part)
     write_pipelines([profile])
     if names == [""]: return _reproduce_one(profile, "", force, jobs)
     for part in [only] if only else names:
@@ -319,6 +320,11 @@ def _own_profile() -> str:
     if named != config.DEFAULT and named in config.profile_names():
         raise config.ConfigError(f"profile: {named!r} in params.yaml is that of profiles/{named}; give params.yaml a name of its own, or say PROFILE={named}")
     return named
+
+def _check_named(profile, part):
+    "ConfigError if a profile calls itself otherwise than its folder, as a copied one does: its results would mix with another's."
+    named = config.profile_settings(profile, part).profile
+    if named != profile: raise config.ConfigError(f"profile: {named!r} in profiles/{profile}; it must be {profile!r}, or its results would mix with others")
 
 def _reproduce_one(profile, part, force, jobs) -> int:
     file = pipeline_file(profile, part)
@@ -384,7 +390,9 @@ def main(argv=None):
     if status: sys.exit(status)
 
 def _run(args) -> int|None: # the status to end with
-    if args.stage in CODE or args.stage == "code": return run_stage(args.stage, args.group)
+    if args.stage in CODE or args.stage == "code":
+        if args.profile: config.use_profile(args.profile, args.part)
+        return run_stage(args.stage, args.group)
     if args.stage == "pipelines": return print("made:", ", ".join(write_pipelines()) or "nothing; all are as they should be")
     if args.stage == "report-folder": return _folder_from(args)
     if args.stage == "repro": return _repro(args)
