@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,8 +22,7 @@ from pathlib import Path
 
 from . import config
 from .config import atomic_write
-from .stages import (CODE, LEVELS, NOTEBOOKS, SHARED, check_code, expected_files, level_of, row_files, stage_name, write_code,
-                        write_pipelines)
+from .stages import CODE, LEVELS, NOTEBOOKS, SHARED, check_code, level_of, row_files, stage_name, write_code, write_pipelines
 
 # %% ../nbs/11_pipeline.ipynb #fde58558
 class StageError(RuntimeError):

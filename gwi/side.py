@@ -6,14 +6,13 @@
 __all__ = ['STEPS', 'BATCH', 'N_TEST', 'DATA', 'TRAINED', 'PUBLISHED', 'FEW', 'gwi', 'reduced', 'settings', 'weights_digest',
            'trained', 'attempt', 'Side', 'main']
 
-# %% ../nbs/14_side.ipynb #a1c4c227
+# %% ../nbs/14_side.ipynb #92c24867
 import argparse
 import hashlib
 import importlib
 import json
 import os
 import shutil
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
