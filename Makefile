@@ -2,26 +2,45 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install repro report report-folder stages pipelines estimate docs docs-serve hooks verify prove-equal weights verify-fidelity pages bench test test-docs test-resume notebooks readme lock clean
+.PHONY: help install repro report report-folder stages pipelines estimate docs docs-serve hooks verify prove-equal \
+  weights verify-fidelity pages bench test test-docs test-resume notebooks readme lock clean
 .DELETE_ON_ERROR:
 
 PROFILE ?=
-PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3; do "$$p" -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,12))' 2>/dev/null && echo $$p; done))
+IS_RIGHT := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3; do \
+  "$$p" -c '$(IS_RIGHT)' 2>/dev/null && echo $$p; done))
 NEED_GB := 8
 RUN := . .venv/bin/activate && unset PYTHONDONTWRITEBYTECODE PYTHONPATH GWI_ROOT GWI_PARAMS &&
 
+# options of the commands, where they are given; NAME only on the command line, for the environment may have one
+profile := $(if $(PROFILE),--profile "$(PROFILE)")
+part := $(if $(PART),--part "$(PART)")
+jobs := $(if $(JOBS),--jobs $(JOBS))
+minutes := $(if $(MINUTES),--minutes $(MINUTES))
+data := $(if $(DATA),--data "$(DATA)")
+name := $(if $(filter command,$(firstword $(origin NAME))),--name "$(NAME)")
+
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
-	@echo "  PROFILE=$$(ls profiles | sed 's/\.yaml//' | paste -sd'|' -)   (none: params.yaml as it is, at first small)"
-	@echo "  PART=name one part of a profile of several studies   JOBS=n stages at a time   MINUTES=m stop after m minutes; the same command goes on"
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+	@echo "  PROFILE=$$(ls profiles/*.yaml | sed 's/.*\///; s/\.yaml//' | paste -sd'|' -)"
+	@echo "          (none: params.yaml as it is, at first small)"
+	@echo "  PART=name one part of a profile of several studies   JOBS=n stages at a time"
+	@echo "  MINUTES=m stop after m minutes; the same command goes on"
+	@echo "  report-folder: DATA holds <class>/* or train/<class>/*, test/<class>/*"
+	@echo "  prove-equal: FROM=commit   DRY=1 write nothing   ONLY='train small/'"
+	@echo "  verify-fidelity: WEIGHTS=file the authors' ResNeXt-29   DATA, DATA_C=folder CIFAR-10, CIFAR-10-C"
 	@echo "  by DVC itself: dvc repro, dvc repro profiles/cifar10-cpu/dvc.yaml"
 
 install: .venv/installed  ## make .venv with the hash-locked dependencies and this package
 
 .venv/installed: requirements.lock setup.py pyproject.toml settings.ini
-	@test -n "$(PYTHON)" || { echo "missing: Python 3.11 or 3.12 (found: $$(python3 --version 2>&1 || echo none)); install one, or say make PYTHON=/path/to/python"; exit 1; }
-	@free=$$(df -Pk . | awk 'NR==2 {print int($$4/1048576)}'); test -d .venv || test $$free -ge $(NEED_GB) || { echo "missing: disk space ($$free GB free here, $(NEED_GB) GB needed for the dependencies)"; exit 1; }
-	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "missing: the venv module of $(PYTHON) (Debian: apt install python3-venv)"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "missing: Python 3.11 or 3.12 (found: $$(python3 --version 2>&1 || echo none));" \
+	  "install one, or say make PYTHON=/path/to/python"; exit 1; }
+	@free=$$(df -Pk . | awk 'NR==2 {print int($$4/1048576)}'); test -d .venv || test $$free -ge $(NEED_GB) || { \
+	  echo "missing: disk space ($$free GB free here, $(NEED_GB) GB needed for the dependencies)"; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "missing: the venv module of $(PYTHON) (Debian: apt install python3-venv)"; exit 1; }
 	@test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
 	@test -x .venv/bin/uv || .venv/bin/python -m pip install -q --disable-pip-version-check uv
 	@echo "installing the dependencies (about 5 GB, minutes)"
@@ -30,54 +49,58 @@ install: .venv/installed  ## make .venv with the hash-locked dependencies and th
 	@touch $@
 
 repro: install  ## run the pipeline in the root, or that of PROFILE, and compare its rows with the committed ones
-	@$(RUN) python -m gwi.pipeline repro $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PART),--part "$(PART)") $(if $(JOBS),--jobs $(JOBS)) $(if $(MINUTES),--minutes $(MINUTES))
+	@$(RUN) python -m gwi.pipeline repro $(profile) $(part) $(jobs) $(minutes)
 
-report: install  ## tables, figures, claims and report.html from the rows that are there; of an unfinished profile a draft in .cache/draft
-	@$(RUN) python -m gwi.pipeline report $(if $(PROFILE),--profile "$(PROFILE)")
+report: install  ## tables, figures, report.html of the rows that are there (unfinished: a draft in .cache/draft)
+	@$(RUN) python -m gwi.pipeline report $(profile)
 
-report-folder: install  ## a folder of pictures in, a robustness report out: DATA=folder (<class>/* or train/<class>/*, test/<class>/*) [NAME=name] [MINUTES=m] [JOBS=n]
-	@$(RUN) python -m gwi.pipeline report-folder $(if $(DATA),--data "$(DATA)") $(if $(filter command,$(firstword $(origin NAME))),--name "$(NAME)") $(if $(JOBS),--jobs $(JOBS)) $(if $(MINUTES),--minutes $(MINUTES))
+report-folder: install  ## a folder of images in (DATA=folder [NAME=name]), a robustness report out
+	@$(RUN) python -m gwi.pipeline report-folder $(data) $(name) $(jobs) $(minutes)
 
 estimate: install  ## how long the profile will take here, stage by stage (measures a few steps of each kind)
-	@$(RUN) python -m gwi.bench estimate $(if $(PROFILE),--profile "$(PROFILE)") $(if $(PART),--part "$(PART)") $(if $(JOBS),--jobs $(JOBS))
+	@$(RUN) python -m gwi.tools.estimate $(profile) $(part) $(jobs)
 
 stages: install  ## list every stage of the profile, part by part, without running any
-	@$(RUN) python -m gwi.pipeline stages $(if $(PROFILE),--profile "$(PROFILE)")
+	@$(RUN) python -m gwi.pipeline stages $(profile)
 
-pipelines: install  ## make the pipelines of the profiles anew, after a change of dvc.yaml or of a file in profiles/
-	@$(RUN) python -m gwi.pipeline pipelines
+pipelines: install  ## make settings in full and pipelines of the profiles, or of PROFILE, anew: after a change in profiles/ or dvc.yaml
+	@$(RUN) python -m gwi.pipeline pipelines $(if $(PROFILE),--profile "$(PROFILE)")
 
-verify: install  ## check where the rows come from and the tables, and compute a sample of the committed rows anew on this machine
-	@$(RUN) python -m gwi.verify
+verify: install  ## check where the rows come from and the tables, and compute a sample of the rows anew here
+	@$(RUN) python -m gwi.tools.verify
 
-prove-equal: install  ## show that changed code gives the results of before, byte by byte, and write it into the ledger [FROM=commit] [DRY=1: write nothing] [ONLY='train small/']
-	@$(RUN) python -m gwi.prove $(if $(FROM),--from "$(FROM)") $(if $(DRY),--dry) $(if $(ONLY),--only "$(ONLY)")
+prove-equal: install  ## show that changed code gives the results of before, byte by byte, and write it into the ledger
+	@$(RUN) python -m gwi.tools.prove $(if $(FROM),--from "$(FROM)") $(if $(DRY),--dry) $(if $(ONLY),--only "$(ONLY)")
 
 weights: install  ## publish the weights of the core methods' first seed, with a card, in results/PROFILE/weights
-	@$(RUN) python -m gwi.verify --publish "$(or $(PROFILE),cifar10-cpu)"
+	@$(RUN) python -m gwi.tools.verify --publish "$(or $(PROFILE),cifar10-cpu)"
 
-verify-fidelity: install  ## our corruptions, attacks, AugMix, evaluation and step against published constants, models and other libraries; WEIGHTS=file: the authors' ResNeXt-29
-	@$(RUN) python -m gwi.fidelity $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(DATA),--data "$(DATA)") $(if $(DATA_C),--data-c "$(DATA_C)")
+verify-fidelity: install  ## what we compute against published constants, models and other libraries
+	@$(RUN) python -m gwi.tools.fidelity $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(data) \
+	  $(if $(DATA_C),--data-c "$(DATA_C)")
 
-pages: install  ## after new rows: results/support.md and the pages that quote rows (tables and figures of a profile: make report PROFILE=...)
-	@$(RUN) python -c 'from gwi import report; report.write_support(report.read_rows("results"), "results/support.md", "results")'
-	@$(RUN) python tests/execute.py nbs/index.ipynb nbs/tutorials/what_we_learned.ipynb nbs/tutorials/reproduce.ipynb && nbdev_clean && python tests/readme.py
+# tables and figures of a profile: make report PROFILE=...
+pages: install  ## after new rows: results/support.md and the pages that quote rows
+	@$(RUN) python -c 'from gwi.report.tables import read_rows, write_support; \
+	  write_support(read_rows("results"), "results/support.md", "results")'
+	@$(RUN) python tests/execute.py nbs/index.ipynb nbs/tutorials/{what_we_learned,reproduce}.ipynb && \
+	  nbdev_clean && python tests/readme.py
 
 bench: install  ## measure speed: rows, table and figure in results/bench (about ten minutes on two cores)
-	@$(RUN) python -m gwi.bench
+	@$(RUN) python -m gwi.tools.bench
 
 test: install  ## nbdev_test, the tiny profile from nothing, notebooks, package and pipelines in step
 	@$(RUN) python tests/check.py
 
-test-resume: install  ## kill training 20 times at random moments, and compare the final weights with an uninterrupted run's
+test-resume: install  ## kill training 20 times at random moments, compare the weights with an uninterrupted run's
 	@$(RUN) python tests/resume.py
 
 notebooks: install  ## execute all notebooks and save their outputs (after changing code)
 	@$(RUN) python tests/execute.py && nbdev_clean && nbdev_export
 
-docs: install  ## the docs site in _docs, from the saved notebooks and committed rows; EXECUTE=1 executes and saves the notebooks first
+docs: install  ## the docs site in _docs, from saved notebooks and committed rows (EXECUTE=1: executed first)
 	@$(if $(EXECUTE),$(MAKE) --no-print-directory notebooks)
-	@$(RUN) python -m gwi.site
+	@$(RUN) python -m gwi.tools.site
 
 docs-serve: install  ## show the site at localhost:8000
 	@test -f _docs/index.html || $(MAKE) --no-print-directory docs
@@ -92,8 +115,9 @@ hooks: install  ## nbdev's git hooks for those who change notebooks: clean copie
 readme: install  ## README.md from nbs/index.ipynb
 	@$(RUN) python tests/readme.py
 
-lock: install  ## compile requirements.lock anew from settings.ini
-	@.venv/bin/uv pip compile -q setup.py --extra dev --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header -o requirements.lock
+lock: install  ## compile requirements.lock anew from settings.ini; what is locked stays, where it can
+	@.venv/bin/uv pip compile -q setup.py --extra dev --generate-hashes --universal --python-version 3.11 \
+	  --no-emit-index-url --no-header -o requirements.lock
 
 clean:  ## delete what can be made again: environment, caches, pictures, weights
 	@rm -rf .venv .cache .dvc/cache .dvc/tmp data/*/

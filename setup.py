@@ -21,6 +21,7 @@ setup(
     license="Apache-2.0",
     keywords=cfg["keywords"],
     packages=find_packages(include=["gwi", "gwi.*"]),
+    package_data={"gwi": ["*/*.yaml", "*/*.css", "*/*.js", "tools/static/*"]},  # wordings, and what a page needs
     python_requires=f">={cfg['min_python']},<3.13",
     install_requires=cfg["requirements"].split(),
     extras_require={"dev": cfg["dev_requirements"].split()},

@@ -1,4 +1,5 @@
-"What `make test` runs: whether notebooks, package and README are in step, nbdev_test, the profile tiny from nothing. Ends with 'N passed, N failed'."
+"""What `make test` runs: whether notebooks, package and README are in step, the rules of the house, nbdev_test, the
+profile tiny from nothing. Ends with 'N passed, N failed'."""
 import filecmp
 import os
 import re
@@ -10,40 +11,59 @@ from pathlib import Path
 root = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root / "tests"))
 from end_to_end import copy_tree, end_to_end, tracked  # noqa: E402
+from house import house  # noqa: E402
 from readme import render  # noqa: E402
+
+NOT_TESTED = {".ipynb_checkpoints", "experiments"}  # papermill runs the experiments
 
 
 def notebooks():
-    "nbdev_test on everything; notebook -> passed."
-    names = [f.name for f in sorted((root / "nbs").rglob("*.ipynb")) if not {".ipynb_checkpoints", "experiments"} & set(f.parts)]  # papermill runs those
-    run = subprocess.Popen(["nbdev_test", "--n_workers", "2", "--timing"], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                           env={**os.environ, "OMP_NUM_THREADS": "1"})  # two notebooks at a time, a core each
-    said = []
+    "nbdev_test on everything, two notebooks at a time, a core each; notebook -> passed."
+    names = [f.name for f in sorted((root / "nbs").rglob("*.ipynb")) if not NOT_TESTED & set(f.parts)]
+    status, output = told(["nbdev_test", "--n_workers", "2", "--timing"])
+    if not status: return dict.fromkeys(names, True)
+    listed = output.partition("Failed On")[2]
+    failed = {name for name in names if re.search(rf"(?<!\w){re.escape(name)}", listed)} or {"nbdev_test itself"}
+    return {name: name not in failed for name in [*names, *sorted(failed - set(names))]}
+
+
+def told(command):
+    "Exit status and output of a command whose lines are shown as they come."
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    run = subprocess.Popen(command, cwd=root, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    lines = []
     for line in run.stdout:
         print(line, end="", flush=True)
-        said.append(line)
-    listed = "".join(said).partition("Failed On")[2]
-    failed = {n for n in names if run.wait() and re.search(rf"(?<!\w){re.escape(n)}", listed)}
-    if run.returncode and not failed: failed = {"nbdev_test itself"}
-    return {n: n not in failed for n in [*names, *(failed - set(names))]}
+        lines.append(line)
+    return run.wait(), "".join(lines)
 
 
-def in_step(command, kind):
-    "Whether a command of nbdev leaves the tree as it is, tried on a copy."
-    with tempfile.TemporaryDirectory() as folder:
-        copy_tree(Path(folder))
-        subprocess.run([command], cwd=folder, check=True)
-        changed = [f for f in tracked() if f.parts[0] in kind and not filecmp.cmp(root / f, Path(folder) / f, shallow=False)]
-        new = [f for f in (Path(folder) / "gwi").glob("*.py") if not (root / "gwi" / f.name).exists()]
-    for f in [*changed, *new]: print(f"{command} changes {f}")
-    return not changed and not new
+def in_step(command, folder):
+    "Whether a command of nbdev leaves a folder as it is, tried on a copy of the tree."
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name)
+        copy_tree(copy)
+        subprocess.run([command], cwd=copy, check=True)
+        files = [f for f in tracked() if f.parts[0] == folder]
+        changed = [f for f in files if not filecmp.cmp(root / f, copy / f, shallow=False)]
+        now = {f.relative_to(copy) for kind in ("py", "ipynb") for f in (copy / folder).rglob(f"*.{kind}")}
+    for file in [*changed, *sorted(now - set(files))]: print(f"{file}:1: {command} changes it")
+    return not changed and not now - set(files)
 
 
-results = {"nbdev_export leaves no diff": in_step("nbdev_export", ("gwi",)), "nbdev_clean leaves no diff": in_step("nbdev_clean", ("nbs",)),
-           "README.md is nbs/index.ipynb": (root / "README.md").read_text() == render(root)}
-results |= notebooks()
-results |= end_to_end()
-for name, passed in results.items():
-    if not passed: print("FAILED:", name)
-print(f"{sum(results.values())} passed, {len(results) - sum(results.values())} failed")
-sys.exit(not all(results.values()))
+def check():
+    "What was to be seen -> whether it was."
+    results = {
+        "nbdev_export leaves no diff": in_step("nbdev_export", "gwi"),
+        "nbdev_clean leaves no diff": in_step("nbdev_clean", "nbs"),
+        "README.md is nbs/index.ipynb": (root / "README.md").read_text() == render(root),
+    }
+    return results | house() | notebooks() | end_to_end()
+
+
+if __name__ == "__main__":
+    results = check()
+    for name, passed in results.items():
+        if not passed: print("FAILED:", name)
+    print(f"{sum(results.values())} passed, {len(results) - sum(results.values())} failed")
+    sys.exit(not all(results.values()))

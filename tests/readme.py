@@ -1,4 +1,4 @@
-"README.md from nbs/index.ipynb: hidden cells and tagged inputs left out, links made relative to the root of the repository."
+"README.md from nbs/index.ipynb: hidden cells and tagged inputs left out, links made relative to the repository's root."
 import re
 import sys
 from pathlib import Path
@@ -20,7 +20,8 @@ def render(root):
     config = Config()
     config.RegexRemovePreprocessor.patterns = [r"^\s*#\|\s*hide\b"]
     config.TagRemovePreprocessor.remove_input_tags = {"remove-input"}
-    config.MarkdownExporter.preprocessors = [f"nbconvert.preprocessors.{name}RemovePreprocessor" for name in ("Regex", "Tag")]
+    removers = [f"nbconvert.preprocessors.{name}RemovePreprocessor" for name in ("Regex", "Tag")]
+    config.MarkdownExporter.preprocessors = removers
     notebook = nbformat.read(root / "nbs" / "index.ipynb", 4)
     notebook.metadata["language_info"] = {"name": "python"}
     text, resources = MarkdownExporter(config=config).from_notebook_node(notebook)
