@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OWN_FOLDERS', 'DEFAULT', 'check', 'load', 'profile_names', 'parts', 'pipeline_dir', 'composed', 'made_text',
-           'profile_text', 'profile_settings', 'suite', 'add_profile', 'use_profile']
+           'check_in_step', 'profile_text', 'profile_settings', 'suite', 'add_profile', 'use_profile']
 
 # %% ../nbs/26_params.ipynb #7f993dd4
 import copy
@@ -125,7 +125,7 @@ def _check_choices(s):
         ("attack.seeds", s.attack.seeds, s.seeds),
         ("lowdata.seeds", s.lowdata.seeds, s.seeds),
         ("ablation.seeds", s.ablation.seeds, s.seeds),
-        ("ablation.methods", s.ablation.methods, [name for name in s.core if METHODS[name].mask]),
+        ("ablation.methods", s.ablation.methods, [name for name in s.core if name in trained and METHODS[name].mask]),
         ("lowdata.shares", s.lowdata.shares, range(1, 100)),
         ("attack.autoattack", s.attack.autoattack, ATTACKS),
         ("corruption.names", s.corruption.names, CORRUPTIONS + HELD_OUT),
@@ -336,7 +336,7 @@ def made_text(profile:str, part:str="") -> str: # YAML without comments
     head = _heading(profile, part) + "\n"
     return head + yaml.dump(composed(profile, part), Dumper=_Dumper, sort_keys=False, width=100)
 
-def _check_in_step(profile, part):
+def check_in_step(profile, part):
     "ConfigError if a profile's files say other than what was made of them."
     file = pipeline_dir(profile, part) / "params.yaml"
     override, made = _override(profile, part), _parsed(file)
@@ -351,7 +351,7 @@ def profile_text(profile:str, part:str="") -> str: # YAML
     part = _part_of(profile, part)
     file = pipeline_dir(profile, part) / "params.yaml"
     if not file.is_file(): return made_text(profile, part)
-    if profile != DEFAULT: _check_in_step(profile, part)
+    if profile != DEFAULT: check_in_step(profile, part)
     return file.read_text(encoding="utf-8")
 
 def profile_settings(profile:str, # one of `profile_names`
@@ -389,9 +389,9 @@ def use_profile(profile:str, # "": the file in use stays
     _require(profile or not part, f"part {part!r}: of which profile? name it too")
     if not profile: return params_file()
     choices = parts(profile)
-    _require(part in choices, f"part {part!r} of the profile {profile!r} is none of {', '.join(choices)}")
+    _require(part in choices, f"part {part!r} of the profile {profile!r} is none of {', '.join(choices) or 'any'}")
     file = pipeline_dir(profile, part) / "params.yaml"
     _require(file.is_file(), f"{_named(file)}: not made yet: run make pipelines PROFILE={profile}")
-    if profile != DEFAULT: _check_in_step(profile, part)
+    if profile != DEFAULT: check_in_step(profile, part)
     os.environ["GWI_PARAMS"] = _named(file)
     return params_file()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .. import console, methods, params, paths
 from ..paths import atomic_write
-from .stages import CODE, NOTEBOOKS, SHARED, check_code, row_files, stage_name, write_code
+from .stages import CODE, NOTEBOOKS, SHARED, check_code, check_in_use, row_files, stage_name, write_code
 from ..runs import results_dir, rows_dir, select, weights_dir
 
 # %% ../../nbs/pipeline/44_notebooks.ipynb #63e935ac
@@ -204,6 +204,7 @@ def run_stage(stage:str, # "code", "rows" or a key of NOTEBOOKS
     _check_home()
     console.check_time(stage_name(stage, group))
     s = params.load()
+    check_in_use(s)
     check_code(stage)
     if stage == "rows": return _gather(s)
     _run_experiment(s, stage, group)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NOTEBOOKS', 'LEVELS', 'SHARED', 'TEXTS', 'CODE', 'FROZEN', 'stage_name', 'level_of', 'row_files', 'expected_files',
-           'expected_rows', 'code_text', 'code_path', 'write_code', 'check_code', 'description', 'pipelines',
-           'made_settings', 'write_pipelines']
+           'expected_rows', 'code_text', 'code_path', 'write_code', 'check_code', 'check_in_use', 'description',
+           'pipelines', 'made_settings', 'write_pipelines']
 
 # %% ../../nbs/pipeline/42_stages.ipynb #e2c35364
 import hashlib
@@ -124,6 +124,15 @@ def check_code(stage:str # a key of CODE
     if _says_otherwise(stage):
         raise ConfigError(f"results/code/{stage}.txt is not of the present code:"
                           " run dvc repro code (make repro does), then this again")
+
+# %% ../../nbs/pipeline/42_stages.ipynb #c67754dx
+def check_in_use(s:params.Settings # those in use
+                ):
+    "ConfigError if the parameter file in use was made from a profile's files that say something else by now."
+    if s.profile == params.DEFAULT or s.profile not in params.profile_names(): return
+    for part in params.parts(s.profile):
+        file = params.pipeline_dir(s.profile, part) / "params.yaml"
+        if file == params.params_file(): params.check_in_step(s.profile, part)
 
 # %% ../../nbs/pipeline/42_stages.ipynb #33156bcb
 FROZEN = ("cifar10-cpu", "cifar10-long", "cifar10-tune", "cifar10-wide", "paper-mini")  # rows kept, weights not
