@@ -84,7 +84,7 @@ def start_side(tree:Path, # of one version of the project
     "Run one side in a process of its own."
     desk.mkdir(parents=True, exist_ok=True)
     shared = desk.parent / "shared"
-    if not shared.exists(): shared.symlink_to((paths.root().parent / "shared").resolve())
+    if not shared.is_symlink(): shared.symlink_to((paths.root().parent / "shared").resolve())
     (desk / "settings.ini").touch()
     command = [sys.executable, "-P", str(side_of(tree)), "--tree", str(tree), "--base", str(paths.root()), *arguments]
     return subprocess.Popen(command, cwd=desk, env=_environment(tree, desk), stdout=subprocess.DEVNULL,
