@@ -133,7 +133,7 @@ LAYERS = {
 MODELS = tuple(LAYERS)
 
 def named_layers(model:str # a name from MODELS, or torchvision:NAME
-          ) -> list[str]|None: # None: not known before the network is built
+                ) -> list[str]|None: # None: not known before the network is built
     "The layers of a network of ours at which it can be inhibited."
     if model not in LAYERS: return None
     return ["stem", *(f"stage{k}" for k in range(1, LAYERS[model] + 1))]

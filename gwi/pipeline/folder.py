@@ -23,7 +23,7 @@ import yaml
 from .. import params, paths
 from ..console import side_by_side
 from ..data import datasets
-from ..data.catalogue import SOURCES
+from ..data.catalogue import CATALOGUE
 from ..data.download import replacing
 from ..data.streaming import opened
 from ..paths import ConfigError, atomic_write
@@ -159,7 +159,7 @@ def link(images:ImageFolder, folder:Path): # replaced as a whole
 # %% ../../nbs/pipeline/46_folder.ipynb #1e96069d
 MARK = "# Written by `make report-folder`"
 LINKS = "_links"  # in data/<name>, where no data set can be called so
-RESERVED = (*SOURCES, "bench", "downloads", "weights", "cifar10-jpeg75")
+RESERVED = (*CATALOGUE, "bench", "downloads", "weights")
 
 def profile_name(name:str, # as given, or "": after the folder
                  root:Path, # of the images
@@ -285,8 +285,8 @@ def listing(images:ImageFolder) -> str: # JSON
     return json.dumps(parts, indent=0) + "\n"
 
 def prepare_folder(path, # of the folder
-            name:str="", # of the profile; "": after the folder
-           ) -> tuple: # name, lines to print
+                   name:str="", # of the profile; "": after the folder
+                  ) -> tuple: # name, lines to print
     "Look at the folder, write its profile, listing and links. ConfigError, before they are written, for a wrong one."
     images = look(path)
     name = profile_name(name, images.root)

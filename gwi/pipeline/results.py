@@ -50,9 +50,9 @@ def _finished(s, present) -> list: # files of single runs
 
 # %% ../../nbs/pipeline/43_results.ipynb #49b11527
 def gather_rows(s:params.Settings, # of a profile
-           root:Path|None=None, # folder of results; default: that of the project
-           present=False, # also of an unfinished profile
-          ) -> dict: # stage -> number of rows
+                root:Path|None=None, # folder of results; default: that of the project
+                present=False, # also of an unfinished profile
+               ) -> dict: # stage -> number of rows
     "Write rows.csv, provenance.jsonl and explain/ of all runs that the profile names. Unfinished if one is missing."
     files = _finished(s, present)
     if not files:

@@ -173,8 +173,8 @@ def stage_seconds(work:dict, cost:dict) -> dict: # stage -> seconds
     return {stage: OVERHEAD + spent(kinds) for stage, kinds in work.items()}
 
 def seconds_side_by_side(times:dict, # stage -> seconds
-                 jobs:int, # at a time
-                ) -> float: # seconds
+                         jobs:int, # at a time
+                        ) -> float: # seconds
     "All stages, so many at a time, the longest first; no stage starts before those that it waits for."
     total = 0
     for names in WAVES:
