@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help install repro report report-folder stages pipelines estimate docs docs-serve hooks verify prove-equal \
-  weights verify-fidelity pages bench test test-docs test-resume notebooks readme lock clean
+  weights verify-fidelity pages bench kit kit-import kit-rehearsal test test-docs test-kernels test-resume \
+  notebooks readme lock clean
 .DELETE_ON_ERROR:
 
 PROFILE ?=
@@ -11,7 +12,7 @@ IS_RIGHT := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3; do \
   "$$p" -c '$(IS_RIGHT)' 2>/dev/null && echo $$p; done))
 NEED_GB := 8
-RUN := . .venv/bin/activate && unset PYTHONDONTWRITEBYTECODE PYTHONPATH GWI_ROOT GWI_PARAMS &&
+RUN := . .venv/bin/activate && unset PYTHONDONTWRITEBYTECODE PYTHONPATH GWI_ROOT GWI_PARAMS GWI_COMMIT &&
 
 # options of the commands, where they are given; NAME only on the command line, for the environment may have one
 profile := $(if $(PROFILE),--profile "$(PROFILE)")
@@ -27,6 +28,8 @@ help:  ## list the targets
 	@echo "          (none: params.yaml as it is, at first small)"
 	@echo "  PART=name one part of a profile of several studies   JOBS=n stages at a time"
 	@echo "  MINUTES=m stop after m minutes; the same command goes on"
+	@echo "  kit: PROFILE=cifar10-exact-gpu, DATA=archive where the images lie, THERE=3.12 the Python of that machine;"
+	@echo "    there: bash kit/run.sh MINUTES=9 OUT=folder [EARLIER=rows.tar.gz]; back here: make kit-import FROM=folder"
 	@echo "  report-folder: DATA holds <class>/* or train/<class>/*, test/<class>/*"
 	@echo "  prove-equal: FROM=commit   DRY=1 write nothing   ONLY='train small/'"
 	@echo "  verify-fidelity: WEIGHTS=file the authors' ResNeXt-29   DATA, DATA_C=folder CIFAR-10, CIFAR-10-C"
@@ -89,11 +92,23 @@ pages: install  ## after new rows: results/support.md and the pages that quote r
 bench: install  ## measure speed: rows, table and figure in results/bench (about ten minutes on two cores)
 	@$(RUN) python -m gwi.tools.bench
 
-test: install  ## nbdev_test, the tiny profile from nothing, notebooks, package and pipelines in step
+kit: install  ## pack a study into kit/ for a machine with a GPU and without a network
+	@$(RUN) python -m gwi.pipeline.kit pack $(profile) $(part) $(data) $(if $(THERE),--python "$(THERE)")
+
+kit-import: install  ## check the rows that came back from a kit (FROM=folder) and take the complete seeds in
+	@$(RUN) python -m gwi.pipeline.kit import $(profile) $(part) $(if $(FROM),"$(FROM)")
+
+kit-rehearsal: install  ## pack, run, go on and take in a tiny grid on the CPU, without notebook tools (a minute)
+	@$(RUN) python -m gwi.pipeline.kit rehearse --out .cache/rehearsal
+
+test: install  ## nbdev_test, the tiny profile from nothing, notebooks, package and pipelines in step, a rehearsed kit
 	@$(RUN) python tests/check.py
 
 test-resume: install  ## kill training 20 times at random moments, compare the weights with an uninterrupted run's
 	@$(RUN) python tests/resume.py
+
+test-kernels: install  ## translate the GPU kernels with the lock file's Triton and with the oldest (fetches 200 MB)
+	@$(RUN) python tests/kernels.py
 
 notebooks: install  ## execute all notebooks and save their outputs (after changing code)
 	@$(RUN) python tests/execute.py && nbdev_clean && nbdev_export

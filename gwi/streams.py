@@ -12,11 +12,14 @@ import math
 import torch
 from torch import Tensor
 
+from .devices import send
+
 # %% ../nbs/03_streams.ipynb #0f182dec
-def seed_for(seed:int, # the run's seed
+def seed_for(seed:int|tuple, # the run's seed, or several seeds
              name:str, # the stream: "init", "order", "augment/epoch3", ...
-            ) -> int: # 63-bit seed
+            ) -> int|tuple: # 63-bit seed, or one for each
     "The seed of the stream `name` within the run of `seed` (our choice: SHA-256 of both)."
+    if isinstance(seed, tuple): return tuple(seed_for(each, name) for each in seed)
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "little") >> 1
 
 def stream(seed:int, # the run's seed
@@ -43,14 +46,20 @@ def _hash(x:Tensor) -> Tensor: # int64 -> int64
     return x ^ _shift(x, 31)
 
 # %% ../nbs/03_streams.ipynb #6c26d0af
-def uniform(key:int, # from `seed_for`
+def _hashed(key, indices): # int, or k of them; [N] -> int, or int64 [N], k equal parts
+    "The keys' hashes, made on the host: an ordinary copy to the device would make it wait."
+    if not isinstance(key, tuple): return int(_hash(torch.as_tensor(key)))
+    if len(indices) % len(key): raise ValueError(f"{len(indices)} samples cannot be shared by {len(key)} keys")
+    each = _hash(torch.tensor(key, dtype=torch.int64))
+    return send(each.repeat_interleave(len(indices) // len(key)), indices.device)
+
+def uniform(key:int|tuple, # from `seed_for`; of several each is for an equal part of the samples
             indices:Tensor, # [N] int64, positions of the samples in their data set
             n:int, # numbers a sample
            ) -> Tensor: # [N,n] float32 in (0,1)
     "Uniform random numbers that are a pure function of key, sample index and column."
     columns = torch.arange(n, device=indices.device)
-    hashed_key = int(_hash(torch.as_tensor(key)))  # stays on the host: a copy to the device would make it wait
-    rows = _hash(indices.long() ^ hashed_key)
+    rows = _hash(indices.long() ^ _hashed(key, indices))
     bits = _shift(_hash(rows[:, None] ^ _hash(columns)), 41)
     return (bits.float() + 0.5) * 2.0**-23  # 23 bits and a half: neither 0 nor 1 can come out
 

@@ -1,5 +1,5 @@
 """What `make test` runs: whether notebooks, package and README are in step, the rules of the house, nbdev_test, the
-profile tiny from nothing. Ends with 'N passed, N failed'."""
+profile tiny from nothing, the rehearsal of a kit. Ends with 'N passed, N failed'."""
 import filecmp
 import os
 import re
@@ -51,6 +51,20 @@ def in_step(command, folder):
     return not changed and not now - set(files)
 
 
+def rehearsal():
+    "Whether a tiny grid is packed, run without notebook tools, gone on with and taken in."
+    with tempfile.TemporaryDirectory() as folder:
+        status, _ = told([sys.executable, "-m", "gwi.pipeline.kit", "rehearse", "--out", folder])
+    return {"a kit is packed, runs, goes on and comes back": not status}
+
+
+def gpu_script():
+    "Whether the script for a GPU passes on a processor, its kernels in Triton's interpreter."
+    with tempfile.TemporaryDirectory() as folder:
+        status, _ = told([sys.executable, "tests/gpu_step.py", "--rehearse", "--out", folder])
+    return {"the script that measures a GPU runs": not status}
+
+
 def check():
     "What was to be seen -> whether it was."
     results = {
@@ -58,7 +72,7 @@ def check():
         "nbdev_clean leaves no diff": in_step("nbdev_clean", "nbs"),
         "README.md is nbs/index.ipynb": (root / "README.md").read_text() == render(root),
     }
-    return results | house() | notebooks() | end_to_end()
+    return results | house() | notebooks() | end_to_end() | gpu_script() | rehearsal()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 
 root = Path(__file__).resolve().parent.parent
+METHOD = ("kernels", "grouping_kernel", "grouping", "map_kernels", "weighting", "inhibition")
 WIDTH, MODULE_LINES, DEMONSTRATED = 120, 400, 60  # characters, lines, per cent of the exported cells
 
 
@@ -129,9 +130,9 @@ def product_and_tools():
 
 
 def inhibition_alone():
-    "What others take out of the house imports torch and, of ours, only the grouping."
+    "What others take out of the house imports torch and, of ours, only its own parts."
     for file, line, module, other, _ in of_package():
-        if module == "inhibition" and other != "grouping": yield f"{near(file)}:{line}: imports gwi.{other}"
+        if module in METHOD and other not in METHOD: yield f"{near(file)}:{line}: imports gwi.{other}"
 
 
 def report_without_torch():
@@ -221,7 +222,7 @@ RULES = {
     "no two notebooks share a number": same_numbers,
     "modules import only those with lower numbers": import_order,
     "the product imports no tool": product_and_tools,
-    "gwi.inhibition imports only gwi.grouping": inhibition_alone,
+    "gwi.inhibition and its parts import only one another": inhibition_alone,
     "gwi.report imports no torch": report_without_torch,
     "nothing is grafted onto a class": grafts,
     "no module uses another's private names": private_names,
