@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['LEAST_TORCH', 'NEEDED', 'LEAST_GB', 'LEAST_CAPABILITY', 'check_packages', 'check_torch', 'asked_gpu', 'check_gpu',
-           'machine', 'answers', 'shared_device']
+           'device_variables', 'machine', 'answers', 'shared_device']
 
 # %% ../../nbs/pipeline/57_kit_device.ipynb #13620905
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -67,6 +68,20 @@ def check_gpu(found:dict # from `asked_gpu`
         raise ConfigError(f"kit: {found['gpu']} has {found['free_mib']:,} MiB of free memory; {LEAST_GB * 1024:,} are "
                           "needed: end what else runs on it")
 
+# %% ../../nbs/pipeline/57_kit_device.ipynb #43be88c5
+def device_variables(word:str, # cpu, cuda, cuda:N; empty: a GPU
+                     visible:str|None=None, # CUDA_VISIBLE_DEVICES; None: all
+                    ) -> dict[str,str]: # for this process and those that it starts, before torch looks for a device
+    "What a device that is asked for means. ConfigError for any other word, and for a GPU beyond those visible."
+    if not word: return {}
+    asked = re.fullmatch(r"(cpu|cuda)(?:(?<=cuda):(\d+))?", word)
+    if not asked: raise ConfigError(f"DEVICE: {word!r} is none of cpu, cuda, cuda:N; leave it out for the first GPU")
+    device, number = asked.groups()
+    if number is None: return dict(GWI_DEVICE=device)
+    seen = number if visible is None else dict(enumerate(visible.split(","))).get(int(number))
+    if seen is None: raise ConfigError(f"DEVICE: {word}: CUDA_VISIBLE_DEVICES={visible} lets no such GPU be seen")
+    return dict(GWI_DEVICE=device, CUDA_VISIBLE_DEVICES=seen)
+
 # %% ../../nbs/pipeline/57_kit_device.ipynb #9da4fc53
 def machine(python=sys.version) -> dict: # versions, cores, device; of a GPU what `asked_gpu` says
     "What the rows are made on. ConfigError if the study cannot run here."
@@ -75,11 +90,11 @@ def machine(python=sys.version) -> dict: # versions, cores, device; of a GPU wha
     found = dict(torch=torch.__version__, python=python.split()[0], numpy=numpy.__version__,
                  cores=len(os.sched_getaffinity(0)), device=devices.device())
     if found["device"] == "cuda":
-        if not torch.cuda.is_available(): raise ConfigError("kit: DEVICE=cuda, but torch sees no GPU on this machine")
+        if not torch.cuda.is_available(): raise ConfigError("kit: DEVICE=cuda, but torch sees no such GPU here")
         gpu = asked_gpu()
         check_gpu(gpu)
         return found | gpu
-    if "GWI_DEVICE" in os.environ: return found
+    if os.environ.get("GWI_DEVICE"): return found
     raise ConfigError("kit: torch sees no GPU on this machine; DEVICE=cpu runs the study without one, slowly")
 
 # %% ../../nbs/pipeline/57_kit_device.ipynb #7e4fcb18

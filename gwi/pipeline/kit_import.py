@@ -15,7 +15,8 @@ from .. import params, paths, rows
 from ..console import progress
 from ..params import Settings
 from ..paths import ConfigError, atomic_write
-from .kit_grid import archive_of_rows, below, fault, place, protocols_of, wanted
+from .kit_grid import (archive_of_rows, below, fault, joined_calls, measured, place, protocols_of, remedy,
+                                   wanted)
 from ..report.reading import read_rows
 from ..runs import data_dir, make_run, results_dir, rows_path
 
@@ -25,10 +26,10 @@ def arrived(folder:Path, # that came back, with rows.tar.gz of one or more calls
            ) -> dict[str,bytes]: # name in the archive -> content
     "The files of all archives, of which later ones win. ConfigError if none is of this study."
     archives = sorted(folder.glob("**/rows*.tar.gz"), key=lambda file: file.stat().st_mtime)
-    if not archives: raise ConfigError(f"FROM: {folder}: holds no rows.tar.gz of a kit")
-    found = {name: content for archive in archives for name, content in archive_of_rows(archive).items()}
+    if not archives: raise ConfigError(f"FROM: {folder}: holds no rows.tar.gz of a kit; name the folder that came back")
+    found = {name: content for archive in archives for name, content in archive_of_rows(archive, "FROM").items()}
     if below(f"data/{s.profile}/rows/{s.part}", found): return found
-    raise ConfigError(f"FROM: {folder}: holds no rows of {s.profile}, {s.part}: these are rows of another kit")
+    raise ConfigError(f"FROM: {folder}: holds no rows of {s.profile}, {s.part}: these are rows of another kit, or none")
 
 # %% ../../nbs/pipeline/61_kit_import.ipynb #4bbbc6f4
 @contextmanager
@@ -44,34 +45,49 @@ def files_of(s:Settings, seed:int) -> list: # (run, protocol)
 
 def _check(s, seed, beside):
     "ConfigError unless the rows of a seed are those that this repository would make."
-    stated = {json.loads(file.read_text()).get("data") for file in beside.rglob("training.json")}
+    stated = _data_of(beside)
     if not data_dir(s).is_dir() and len(stated) > 1:
         raise ConfigError(f"FROM: rows from {len(stated)} data sets; fetch the right one here: dvc repro")
     for run, protocol in files_of(s, seed):
         origin = wanted(run, protocol)
-        if not data_dir(s).is_dir(): origin["data"] = next(iter(stated))
-        if why := fault(run, beside / place(run, protocol), origin):
-            raise ConfigError(f"FROM: {run.name}: {protocol}: {why}; the kit was packed from another state of this "
-                              "repository, so its rows are of another kit")
+        if not data_dir(s).is_dir() and stated: origin["data"] = next(iter(stated))
+        why = fault(run, beside / place(run, protocol), origin)
+        if why: raise ConfigError(f"FROM: {run.name}: {protocol}: {why}: {remedy(why)}")
+    for method in s.core: _check_one_training(make_run(s, method, seed), beside)
+
+def _check_one_training(run, beside):
+    "ConfigError if several archives hold parts of a run that was trained twice."
+    sides = [beside / place(run, protocol).with_suffix(".json") for protocol in protocols_of(run)]
+    if len({json.loads(side.read_text(encoding="utf-8")).get("weights") for side in sides}) == 1: return
+    raise ConfigError(f"FROM: {run.name}: rows of two trainings, from several archives; take them in one by one")
+
+def _data_of(beside):
+    "The digests of images that the origins of the rows name; a damaged origin is named by `fault`."
+    found = set()
+    for file in beside.rglob("training.json"):
+        try: found.add(json.loads(file.read_text(encoding="utf-8"))["data"])
+        except (ValueError, KeyError, TypeError): continue
+    return found
 
 # %% ../../nbs/pipeline/61_kit_import.ipynb #12cad39f
 def restore(s:Settings) -> int: # rows files that were written
-    "Write the files of single runs anew that results/<profile> knows and data/<profile> lacks."
+    "Write the files of single runs anew that results/<profile> knows and data/<profile> lacks. ConfigError: edited."
     table, entries = results_dir(s) / "rows.csv", rows.read_provenance(results_dir(s) / "provenance.jsonl")
     lines = table.read_text(encoding="utf-8").splitlines(keepends=True) if table.is_file() else [""]
     known = {(entry["run"], entry["protocol"]): entry for entry in entries}
-    n_written = 0
+    texts = {}
     for run, protocol in (pair for seed in s.seeds for pair in files_of(s, seed)):
         entry, path = known.get((run.name, protocol)), rows_path(run, protocol)
         if not entry or path.is_file(): continue
-        start, kind = f"{s.profile},{run.name},", f",{protocol},"
-        text = lines[0] + "".join(line for line in lines if line.startswith(start) and kind in line)
-        if rows.text_digest(text) != entry["rows"]: continue
+        names = [s.profile, run.name, s.data.name, s.model.name, run.method, str(run.seed), protocol]
+        text = lines[0] + "".join(line for line in lines if line.split(",")[:7] == names)
+        if rows.text_digest(text) != entry["rows"]:
+            raise ConfigError(f"results/{s.profile}/rows.csv: {run.name}: {protocol}: not the rows that "
+                              "provenance.jsonl names: one of both was edited; get them again from git")
         origin = {key: value for key, value in entry.items() if key not in ("run", "protocol", "stage", "rows")}
-        atomic_write(path, text)
-        atomic_write(path.with_suffix(".json"), json.dumps(origin, indent=1, sort_keys=True) + "\n")
-        n_written += 1
-    return n_written
+        texts |= {path: text, path.with_suffix(".json"): json.dumps(origin, indent=1, sort_keys=True) + "\n"}
+    for path, text in texts.items(): atomic_write(path, text)
+    return len(texts) // 2
 
 def gather_complete(s:Settings):
     "rows.csv and provenance.jsonl of the seeds that are complete here, of all parts of the profile."
@@ -83,6 +99,12 @@ def gather_complete(s:Settings):
     read_rows(results_dir(s))  # whatever breaks the contract is named here
 
 # %% ../../nbs/pipeline/61_kit_import.ipynb #eea99ba8
+def _check_contract(s, seeds, beside):
+    "ValueError for rows that no table could be made of, before they get here."
+    tables = [beside / place(*pair) for seed in seeds for pair in files_of(s, seed)]
+    rows.gather(tables, beside / "results")
+    if tables: read_rows(beside / "results")
+
 def _take(s, seed, beside):
     for pair in files_of(s, seed):
         for name in (place(*pair).with_suffix(kind) for kind in (".csv", ".json")):
@@ -97,11 +119,12 @@ def import_rows(s:Settings, # of the study, as the repository has it
         def is_complete(seed): return all((beside / place(*pair)).is_file() for pair in files_of(s, seed))
         seeds = [seed for seed in s.seeds if is_complete(seed)]
         for seed in seeds: _check(s, seed, beside)
+        _check_contract(s, seeds, beside)
         for part in params.suite(s): restore(part)
         for seed in seeds: _take(s, seed, beside)
     if seeds: gather_complete(s)
-    for name in ("machine.json", "speed"):  # how and where the rows were made; what was measured there
-        files = below(f"results/{s.profile}/{name}", found)
-        for file, content in files.items(): atomic_write(paths.root() / file, content)
+    for name, content in measured(s, found).items():
+        file = paths.root() / name
+        atomic_write(file, joined_calls(content, file) if file.name == "machine.json" else content)
     progress(f"kit: {len(seeds)} complete seeds of {s.profile}, {s.part} taken in: {seeds}")
     return seeds

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['START', 'part_dir', 'corrupt_part', 'join_parts', 'train_run', 'evaluate_run', 'release_memory', 'Pace',
-           'parsed_length', 'with_length', 'do', 'kernels_run', 'work', 'Worker', 'is_lost', 'stop']
+           'parsed_length', 'with_length', 'check_lengths', 'do', 'kernels_run', 'work', 'Worker', 'is_lost', 'stop']
 
 # %% ../../nbs/pipeline/58_kit_worker.ipynb #b1e7a778
 import json
@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import traceback
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -112,16 +112,25 @@ def parsed_length(length:str, # 60, 60w2, 60n4000, 60w2n4000
     "A training that is tried for its length. ConfigError for anything else."
     match = re.fullmatch(r"([1-9]\d*)(?:w(\d+(?:\.\d+)?))?(?:n(\d+))?", length)
     if not match:
-        raise ConfigError(f"LENGTHS: {length!r} is none of 60 (epochs), 60w2 (width), 60n4000 (images), 60w2n4000")
+        raise ConfigError("LENGTHS: none of 60 (epochs), 60w2 (width), 60n4000 (images), 60w2n4000")
     epochs, width, n_train = match.groups()
     return int(epochs), width and float(width), n_train and int(n_train)
 
 def with_length(length:str, s:Settings, dataset:datasets.Dataset) -> tuple[Settings,datasets.Dataset]:
     "What such a training is made with."
     epochs, width, n_train = parsed_length(length)
-    model = replace(s.model, width=width or s.model.width)
+    model = replace(s.model, width=s.model.width if width is None else width)
     few = datasets.fewer(dataset.train, n_train, "LENGTHS", len(dataset.classes))
     return replace(s, train=replace(s.train, epochs=epochs), model=model), replace(dataset, train=few)
+
+def check_lengths(lengths:list[str], s:Settings, dataset:datasets.Dataset):
+    "ConfigError that names the first training that cannot be made."
+    for number, length in enumerate(lengths):
+        try:
+            if length in lengths[:number]: raise ConfigError("LENGTHS: it stands there twice")
+            longer, _ = with_length(length, s, dataset)
+            params.check(asdict(longer))
+        except ValueError as e: raise ConfigError(f"LENGTHS: {length!r}: {str(e).removeprefix('LENGTHS: ')}") from None
 
 # %% ../../nbs/pipeline/58_kit_worker.ipynb #f8742f2d
 def do(task:dict, # "do", and what that needs: run, length, name, seconds
