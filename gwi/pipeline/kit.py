@@ -127,9 +127,7 @@ def study(profile:str, # a file of profiles/
     choices = params.parts(profile)
     if len(choices) > 1 and not part:
         raise ConfigError(f"PART: {profile} has several studies; choose one: {', '.join(choices)}")
-    s = params.profile_settings(profile, part)
-    if part in ("", s.part): return s
-    raise ConfigError(f"PART: {profile} has one study and no part {part!r}; leave PART out")
+    return params.profile_settings(profile, part)
 
 def with_data(s, # Settings
               path:str, # folder or archive of the images; empty: the profile's
