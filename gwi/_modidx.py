@@ -755,6 +755,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                        'gwi.pipeline.kit_grid.joined_calls': ( 'pipeline/kit_grid.html#joined_calls',
                                                                                'gwi/pipeline/kit_grid.py'),
                                        'gwi.pipeline.kit_grid.measured': ('pipeline/kit_grid.html#measured', 'gwi/pipeline/kit_grid.py'),
+                                       'gwi.pipeline.kit_grid.names_of': ('pipeline/kit_grid.html#names_of', 'gwi/pipeline/kit_grid.py'),
                                        'gwi.pipeline.kit_grid.place': ('pipeline/kit_grid.html#place', 'gwi/pipeline/kit_grid.py'),
                                        'gwi.pipeline.kit_grid.protocols_of': ( 'pipeline/kit_grid.html#protocols_of',
                                                                                'gwi/pipeline/kit_grid.py'),

@@ -15,8 +15,8 @@ from .. import params, paths, rows
 from ..console import progress
 from ..params import Settings
 from ..paths import ConfigError, atomic_write
-from .kit_grid import (archive_of_rows, below, fault, joined_calls, measured, place, protocols_of, remedy,
-                                   wanted)
+from .kit_grid import (archive_of_rows, below, fault, joined_calls, measured, names_of, place, protocols_of,
+                                   remedy, wanted)
 from ..report.reading import read_rows
 from ..runs import data_dir, make_run, results_dir, rows_path
 
@@ -79,7 +79,7 @@ def restore(s:Settings) -> int: # rows files that were written
     for run, protocol in (pair for seed in s.seeds for pair in files_of(s, seed)):
         entry, path = known.get((run.name, protocol)), rows_path(run, protocol)
         if not entry or path.is_file(): continue
-        names = [s.profile, run.name, s.data.name, s.model.name, run.method, str(run.seed), protocol]
+        names = names_of(run, protocol)
         text = lines[0] + "".join(line for line in lines if line.split(",")[:7] == names)
         if rows.text_digest(text) != entry["rows"]:
             raise ConfigError(f"results/{s.profile}/rows.csv: {run.name}: {protocol}: not the rows that "
