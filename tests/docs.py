@@ -200,7 +200,7 @@ def check_use(base):
     with sync_playwright() as playwright:
         page = browser(playwright).new_context().new_page()
         return {
-            "search: orthogonality": search(page, base, "orthogonality", "inhibition"),
+            "search: orthogonality": search(page, base, "orthogonality", "weighting"),
             "search: low data": search(page, base, "low+data", "known_differences"),
             "keyboard": keyboard(page, base),
         }
