@@ -6,7 +6,7 @@
 __all__ = ['METHODS', 'Method', 'by_name', 'style', 'method_order']
 
 # %% ../nbs/20_methods.ipynb #f609d062
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # %% ../nbs/20_methods.ipynb #2d5cd9e1
 @dataclass(frozen=True)
@@ -131,6 +131,24 @@ _TABLE += (
     Method("gwi+pgd-at", "ours", mask="reversed", adversarial="pgd", controls=("pgd-at",)),
 )
 
+# %% ../nbs/20_methods.ipynb #c2a7d3e5
+_TABLE += (
+    Method("uniform-mask", "ours", mask="uniform", colour="#D0743C", marker=(8, 1, 0), dash=(0, (1, 1))),
+    Method("uniform-mask+augmix-clean", "ours", augment="augmix-clean", mask="uniform"),
+)
+
+def _tuned(name, *controls):
+    method = next(method for method in _TABLE if method.name == name)
+    return replace(method, name=f"{name}-tuned", source="ours", tuned=name, controls=controls, colour=None, label=None)
+
+_TABLE += (
+    _tuned("standard"), _tuned("uniform-mask"), _tuned("augmix-clean"), _tuned("extra-step+augmix-clean"),
+    _tuned("random-mask+augmix-clean"), _tuned("uniform-mask+augmix-clean"), _tuned("augmix+jsd"),
+    _tuned("gwi+augmix-clean", "augmix-clean-tuned", "extra-step+augmix-clean-tuned",
+           "random-mask+augmix-clean-tuned"),
+)
+
+# %% ../nbs/20_methods.ipynb #20848f1d
 def by_name(table # of methods
            ) -> dict[str, Method]: # in the order of the table
     "The methods by name. ValueError for a name that stands there twice, or a control that does not stand there."
@@ -168,6 +186,8 @@ def style(name:str, # of a method, as in the rows
     "Colour, marker and dash of a method; grey where the table says nothing."
     if name not in METHODS: return dict(color=_GREY, marker="|", linestyle="--", markerfacecolor=_GREY)
     method = METHODS[name]
+    if name == f"{method.tuned}-tuned" and not method.colour:
+        return style(method.tuned) | dict(fillstyle="left")
     base, step = _base_of(method), _step_of(method)
     look = base or step or method
     colour = look.colour or _GREY

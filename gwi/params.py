@@ -22,7 +22,7 @@ from .paths import ConfigError, params_file, root
 from .protocols import ATTACKS, CORRUPTIONS, HELD_OUT
 from .settings import LAYERS, MODELS, SECTIONS, Claims, Data, Settings, Train, named_layers, variants  # noqa: F401
 from .settings import changes_of, comparison, corrupted_name, real_changes, section, stages_of, tuned_settings
-from .settings import with_changes
+from .settings import CHANGEABLE, with_changes
 
 # %% ../nbs/30_params.ipynb #919dc7f8
 def _require(holds, message):
@@ -168,21 +168,23 @@ def _check_ablation(s):
         _require(isinstance(values, list), f"{path}: {values!r} is not a list")
         for i, value in enumerate(values):
             _require(value not in values[:i], f"{path}[{i}]: {value!r} stands there twice")
-            try: changed = with_changes(s, tuned_settings(s, "gwi") | changes_of(key, value))
+            try: changed = with_changes(s, changes_of(key, value))
             except ConfigError as e: raise ConfigError(f"{path}[{i}]: {e}") from None
             _check_layers(s, changed.inhibition, f"{path}[{i}]")
     _require(s.ablation.methods or not s.ablation.changes,
              "ablation.methods: empty; name the methods whose settings are changed, or set ablation.changes to {}")
 
 def _check_tuned(s):
-    "What the search found must be there for every tuned method, and be settings of `inhibition`."
+    "What the search found must be there for every tuned method, and be settings that a method may have of its own."
     tunable = [method.tuned for name, method in METHODS.items() if name == f"{method.tuned}-tuned"]
     for name, changes in s.tuned.items():
         path = f"tuned.{name}"
         _require(name in tunable, f"{path}: unknown; valid: {', '.join(tunable)}")
-        _require(isinstance(changes, dict), f"{path}: {changes!r} is not a mapping of settings of `inhibition`")
+        _require(isinstance(changes, dict), f"{path}: {changes!r} is not a mapping of settings")
+        _require(METHODS[name].mask or set(changes) <= set(CHANGEABLE),
+                 f"{path}: {name} has no regularised step; it can have {', '.join(CHANGEABLE)} of its own")
         _check_layers(s, with_changes(s, changes, path).inhibition, f"{path}.layer")
-    for name in s.methods.inhibited: with_changes(s, tuned_settings(s, name))
+    for name in s.methods.plain + s.methods.inhibited: tuned_settings(s, name)
 
 # %% ../nbs/30_params.ipynb #f620cf31
 def _sentences(s): # (key, text); a primary or tuned claim is one sentence, a secondary a list of them
@@ -195,7 +197,8 @@ def _sentences(s): # (key, text); a primary or tuned claim is one sentence, a se
 
 def _check_claims(s):
     "Every comparison must be readable and of runs that the profile makes."
-    changed = {f"{name} {key}={value}" for name in s.ablation.methods for key, value in real_changes(s)}
+    changed = {f"{name} {key}={value}" for name in s.ablation.methods
+               for key, value in real_changes(s, name)}
     arms = {*s.methods.plain, *s.methods.inhibited, *changed}
     for path, text in _sentences(s):
         claim = comparison(text, path)

@@ -95,7 +95,8 @@ def _lowdata(s, methods):
     return _runs_of(s, methods, s.lowdata.seeds, variants)
 
 def _ablation(s, methods):
-    return _runs_of(s, methods, s.ablation.seeds, [{"key": key, "value": value} for key, value in real_changes(s)])
+    return [make_run(s, method, seed, key=key, value=value) for method in methods
+            for key, value in real_changes(s, method) for seed in s.ablation.seeds]
 
 def select(group:str, # a method, "lowdata" or "ablation", that of one method ("lowdata-gwi"), or "all"
            settings:Settings|None=None, # default: params.yaml
