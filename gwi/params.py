@@ -53,7 +53,7 @@ def _check_names(s):
     _check_layers(s, s.inhibition, "inhibition.layer")
 
 def _check_methods(s):
-    masked = [name for name, method in METHODS.items() if method.mask]
+    masked = [name for name, method in METHODS.items() if method.inhibits]
     _among("methods.plain", s.methods.plain, [name for name in METHODS if name not in masked])
     _among("methods.inhibited", s.methods.inhibited, masked)
     for name, path in (("standard", "methods.plain"), ("gwi", "methods.inhibited")):
@@ -177,7 +177,7 @@ def _check_ablation(s):
     _require(s.ablation.methods or not s.ablation.changes,
              "ablation.methods: empty; name the methods whose settings are changed, or set ablation.changes to {}")
     for name in s.ablation.methods:
-        _require(METHODS[name].mask or real_changes(s, name) or not s.ablation.changes,
+        _require(METHODS[name].inhibits or real_changes(s, name) or not s.ablation.changes,
                  f"ablation.methods: {name!r} has no regularised step, and no change of another setting is named")
 
 def _check_tuned(s):
@@ -187,7 +187,7 @@ def _check_tuned(s):
         path = f"tuned.{name}"
         _require(name in tunable, f"{path}: unknown; valid: {', '.join(tunable)}")
         _require(isinstance(changes, dict), f"{path}: {changes!r} is not a mapping of settings")
-        _require(METHODS[name].mask or set(changes) <= set(CHANGEABLE),
+        _require(METHODS[name].inhibits or set(changes) <= set(CHANGEABLE),
                  f"{path}: {name} has no regularised step; it can have {', '.join(CHANGEABLE)} of its own")
         _check_layers(s, with_changes(s, changes, path).inhibition, f"{path}.layer")
     for name in s.methods.plain + s.methods.inhibited: tuned_settings(s, name)

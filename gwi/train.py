@@ -136,6 +136,9 @@ def update_weights(state:State, loss:Tensor):
     state.optimiser.step()
 
 # %% ../nbs/38_train.ipynb #2af028ef
+def _drawn(state, batch): # -> (name, n) -> uniform numbers [b,n], of the run, the step and the image
+    return lambda name, n: uniform(seed_for(state.run.seed, f"{name}/{state.step}"), batch.indices, n)
+
 def ordinary_step(state:State,
                   batch:Batch,
                  ) -> tuple[Batch,Tensor]: # the batch with the images that were used, bool [b]: which it had right
@@ -144,7 +147,8 @@ def ordinary_step(state:State,
     is_adversarial = run.spec.adversarial is not None
     is_shared = due(run, state.step, state.total) and run.settings.inhibition.first_inference == "shared"
     with ADVERSARIAL[run.spec.adversarial](state, batch) if is_adversarial else nullcontext(batch.images) as images:
-        loss, logits = state.objective(images, labels, is_shared=is_shared)
+        draw = _drawn(state, batch) if run.spec.view else None
+        loss, logits = state.objective(images, labels, uniform=draw, is_shared=is_shared)
         update_weights(state, loss)
     is_correct = correct(logits, labels)
     count(state, images=len(labels), loss=loss.detach() * len(labels), wrong=(~is_correct).sum())
@@ -163,8 +167,7 @@ def regularised_step(state:State,
     if not n_global: return
     selected = positions(is_correct, n_local)
     if selected is None: selected = torch.arange(len(is_correct), device=is_correct.device)
-    def draw(name, n): return uniform(seed_for(state.run.seed, f"{name}/{state.step}"), batch.indices, n)
-    loss, stats = state.objective(batch.images, batch.labels, selected, draw)
+    loss, stats = state.objective(batch.images, batch.labels, selected, _drawn(state, batch))
     n_selected = stats.pop("n_selected")
     if not n_selected and processes.world() == 1: return  # a single image that BatchNorm cannot work with
     share = n_local / n_global
