@@ -21,7 +21,7 @@ import torch
 
 from .. import devices
 from ..console import progress
-from ..corruption import ALL, check_images, corrupt
+from ..corruption import ALL, FUNCTIONS, check_images, corrupt
 from .catalogue import CATALOGUE, OFFICIAL_C, Corrupted
 from .datasets import Dataset, first_per_class, portable
 from .download import archive_members, existing, obtain, replacing, unpack
@@ -68,10 +68,11 @@ def generate(images:np.ndarray, # uint8 [N,H,W,3]
 
 # %% ../../nbs/data/28_corrupted.ipynb #5934c3e2
 def read_corrupted(folder, # a regenerated set, or the official CIFAR-10-C
-                   name:str, # one of `ALL`
+                   name:str, # a corruption
                   ) -> tuple[np.ndarray, np.ndarray]: # uint8 [5,N,H,W,3] (read as needed), int64 [N]
     "Read one corruption; FileNotFoundError or ValueError names the file that is missing or of wrong shape or order."
-    if name not in ALL: raise ValueError(f"read_corrupted: unknown corruption {name!r}; valid: {', '.join(ALL)}")
+    if name not in FUNCTIONS:
+        raise ValueError(f"read_corrupted: unknown corruption {name!r}; valid: {', '.join(FUNCTIONS)}")
     for f in (f"{name}.npy", "labels.npy"):
         if Path(folder, f).is_file(): continue
         raise FileNotFoundError(f"{f} is not in {Path(folder).name!r}; generate the corrupted set or unpack it there")
@@ -233,7 +234,7 @@ def read_corrupted_files(folder, # what `fetch_corrupted` made of images in fold
 
 # %% ../../nbs/data/28_corrupted.ipynb #24132d22
 def severities(folder, # a corrupted set: regenerated, or fetched by `fetch_corrupted`
-               name:str, # one of `ALL`
+               name:str, # a corruption
               ) -> list: # of five `Images` or `Files`, severity 1 first
     "The five corrupted test sets of a corruption."
     if Path(folder, "files.json").is_file(): return read_corrupted_files(folder, name)
@@ -298,7 +299,7 @@ class Made:
         self.labels = few.labels
         self.images = devices.send(torch.from_numpy(np.ascontiguousarray(few.images)), devices.device())
 
-    def severities(self, name:str # one of `ALL`
+    def severities(self, name:str # a corruption
                   ) -> list[OnDevice]: # of five, severity 1 first
         "The five corrupted test sets of a corruption."
         if name in self.kept: return self.kept[name]

@@ -77,7 +77,7 @@ _TABLES = (*_ROWS, "report.naming", "report.reading", "report.tables", "report.c
 TEXTS = {"tables": "report/texts.yaml", "figures": "report/texts.yaml"}  # stage -> wordings that it writes
 CODE = {
     "fetch": (*_IMAGES, "data.fetch"),
-    "corrupt": (*_IMAGES, "filters", "weather", "corruption", "data.corrupted"),
+    "corrupt": (*_IMAGES, "filters", "weather", "bar", "corruption", "data.corrupted"),
     "train": RAN_THROUGH["training-pgd"],
     **{protocol: RAN_THROUGH[protocol] for protocol in EVALUATIONS},
     "evaluate": tuple(dict.fromkeys(module for protocol in EVALUATIONS for module in RAN_THROUGH[protocol])),
