@@ -23,10 +23,10 @@ from PIL import Image
 from scipy import ndimage, sparse, special
 from torch import Tensor
 
-from .bar import (blue_noise_sample, brownish_noise, checkerboard_cutout, circular_motion_blur, inverse_sparkles, lines,
-                     pinch_and_twirl, ripple, sparkles, transverse_chromatic_abberation)
+from .bar import (blue_noise_sample, brownish_noise, checkerboard_cutout, circular_motion_blur, inverse_sparkles,
+                     lines, pinch_and_twirl, ripple, sparkles, transverse_chromatic_abberation)
 from .filters import bilinear, gaussian, motion, pixel_grid, resize_by_boxes, separable, truncate, zoom_matrix
-from .protocols import BAR, CORRUPTIONS, HELD_OUT
+from .protocols import CORRUPTIONS, HELD_OUT
 from .streams import normal, seed_for, uniform
 from .weather import OVERLAYS, fog, frost, overlay_folder, snow, spatter
 
