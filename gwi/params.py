@@ -68,7 +68,7 @@ def _check_data(s):
     _require(data.streamed or not s.augment.crop_scale,
              "augment.crop_scale: only streamed pictures are cropped at random sizes;"
              " set it to null, or data.streamed to true")
-    _require(data.path or not source.own or not data.official,
+    _require(data.path or not source.own or source.home or not data.official,
              f"data.path: missing; source {data.source!r} needs a directory or archive")
     _require(data.official != data.name.endswith("-standin"),
              f"data.name: {data.name!r} must end in -standin if, and only if, data.official is false;"

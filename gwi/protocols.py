@@ -41,7 +41,7 @@ _CORRUPTED = (*_TESTING, *_CORRUPTING)
 _ATTACKED = (*_TESTING, "streams", "attack")
 _LOOKED_AT = (*_TESTING, "streams", *_INHIBITION)
 NEUTRAL = ("paths", "console", "devices", "methods", "protocols", "settings", "params", "runs", "rows", "meaning",
-           "data.download", "data.catalogue", "data.readers", "data.fetch")
+           "data.download", "data.catalogue", "data.cifar", "data.readers", "data.fetch")
 
 # %% ../nbs/12_protocols.ipynb #dab36a3d
 _TABLE = (

@@ -24,8 +24,8 @@ from ..console import progress
 from ..corruption import ALL, FUNCTIONS, check_images, corrupt
 from .catalogue import CATALOGUE, OFFICIAL_C, Corrupted
 from .datasets import Dataset, first_per_class, portable
-from .download import archive_members, existing, obtain, replacing, unpack
-from .readers import resized
+from .download import archive_members, copy_at_hand, existing, obtain, replacing, unpack
+from .cifar import resized
 from .streaming import Files, Images
 
 # %% ../../nbs/data/28_corrupted.ipynb #5a497f3f
@@ -98,12 +98,14 @@ def _published(source:str) -> Corrupted:
 def _place(published:Corrupted, names, path, mirror, downloads, official) -> Path: # folder or archive
     "The user's unpacked set, or the archive, obtained."
     inside = [f"{name}.npy" if published.arrays else f"{name}/1" for name in names]
+    if not path and official: path = copy_at_hand((published.name, *(file.name for file in published.files)), inside)
     for folder in [existing(path), existing(path)/published.name] if path else []:
         if folder.is_dir() and any((folder/name).exists() for name in inside): return folder
     if published.files:
         return obtain(published.files[0], path=path, mirror=mirror, downloads=downloads, official=official)
     raise ValueError(f"{published.name}: {path or 'no path'} holds none of {inside[0]}, ...; "
-                     "name the folder with <corruption>/<severity>/<class>/*")
+                     "name the folder with <corruption>/<severity>/<class>/*, or the folder of data that holds it: "
+                     "GWI_DATA=…")
 
 # %% ../../nbs/data/28_corrupted.ipynb #77104cdf
 def _arrays(place:Path, names): # yields (name, array)

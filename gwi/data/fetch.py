@@ -13,14 +13,14 @@ import numpy as np
 from ..console import progress
 from .catalogue import CATALOGUE, SOURCES, STREAMABLE, Source
 from .datasets import Dataset, brought, fewer, first_per_class, read, write_into
-from .download import existing, obtain, replacing
+from .download import copy_at_hand, existing, obtain, replacing
 from .readers import reader_of
 
 # %% ../../nbs/data/27_fetch.ipynb #dae9aa28
 def _source(data) -> Source: # settings as for `fetch`
     "The source that the settings name, if they fit it."
     source = CATALOGUE.get(data.source)
-    if not source or source.given_as:
+    if not source:
         raise ValueError(f"data.source: {data.source!r} is none of {', '.join(SOURCES)}")
     if not data.official and not data.name.endswith("-standin"):
         raise ValueError("data.official: false is for other pictures in the official layout, "
@@ -30,12 +30,21 @@ def _source(data) -> Source: # settings as for `fetch`
                          f"only {', '.join(STREAMABLE)} can be streamed")
     return source
 
+def _copy(data, source:Source) -> Path|str|None:
+    "Where the user has it: `data.path`, or a copy in the folder of data that its reader checks."
+    if source.own and data.path: return data.path  # perhaps two places
+    is_checked = data.official and (source.digest or source.own)
+    if not is_checked: return None
+    if data.path: return existing(data.path)
+    return copy_at_hand(source.copy_names, source.inside, bool(source.digest)) if source.address else None
+
 def _obtained(data, source:Source, downloads): # -> one place, a list of files, or None
     "What the reader reads: the user's own place, or the official files."
-    if source.own and not data.path:
-        raise ValueError(f"data.path: missing; the source {source.name!r} is your own folder, which is not downloaded")
-    if source.own: return data.path
-    if source.digest and data.path and data.official: return existing(data.path)  # the reader checks what is in it
+    if copy := _copy(data, source): return copy
+    if source.own:
+        home = f"; ask for it at {source.home} and name it, or the folder of data that holds it: GWI_DATA=…"
+        raise ValueError(f"data.path: missing; the source {source.name!r} is your own folder, which is not downloaded"
+                         + home * bool(source.home))
     if len(source.files) > 1 and data.path and existing(data.path).is_file():
         names = ", ".join(remote.name for remote in source.files)
         raise ValueError(f"data.path: {source.name!r} has {len(source.files)} files; "
@@ -69,9 +78,9 @@ def fetch(data, # settings: name, source, path, mirror, official, size, n_train,
     "Get a data set as the settings say, write it to `out` and return it."
     source = _source(data)
     reader = reader_of(source)
-    progress(f"data: {data.name} from {data.path or data.mirror or data.source}")
     progress(f"data: terms: {source.licence}" + (f"; cite {source.citation}" if source.citation else ""))
     files = _obtained(data, source, downloads)
+    progress(f"data: {data.name} from {', '.join(map(str, files)) if isinstance(files, list) else files or source.name}")
     whole = reader(files, size=data.size, name=data.name, counts=source.counts if data.official else None)
     with replacing(Path(out)) as part:
         parts = brought(_parts(data, whole), data.streamed, part, data.name)
