@@ -54,7 +54,7 @@ def _obtained(data, source:Source, downloads): # -> one place, a list of files, 
              for remote in source.files]
     return files if len(files) > 1 else next(iter(files), None)
 
-# %% ../../nbs/data/27_fetch.ipynb #5527d0e2
+# %% ../../nbs/data/27_fetch.ipynb #2612abd4
 def is_at_hand(data, # settings as for `fetch`
                downloads=None, # as for `fetch`
               ) -> bool:
@@ -68,7 +68,7 @@ def where_from(data, # settings as for `fetch`
               ) -> str: # Markdown
     "Where somebody with a network has the images of a study from."
     source = _source(data)
-    if not data.official: return "a stand-in, made here of other images"
+    if not data.official: return "made of other pictures, which lie beside some copies of the project"
     if source.files: return ", ".join(f"[{file.name}]({file.url})" for file in source.files)
     if source.home: return f"on request from {source.home}, then `DATA=` the folder that holds `{source.name}/`"
     return "your own folder or archive" if source.own else source.licence
@@ -100,7 +100,8 @@ def fetch(data, # settings: name, source, path, mirror, official, size, n_train,
     reader = reader_of(source)
     progress(f"data: terms: {source.licence}" + (f"; cite {source.citation}" if source.citation else ""))
     files = _obtained(data, source, downloads)
-    progress(f"data: {data.name} from {', '.join(map(str, files)) if isinstance(files, list) else files or source.name}")
+    places = files if isinstance(files, list) else [files or source.name]
+    progress(f"data: {data.name} from {', '.join(map(str, places))}")
     whole = reader(files, size=data.size, name=data.name, counts=source.counts if data.official else None)
     with replacing(Path(out)) as part:
         parts = brought(_parts(data, whole), data.streamed, part, data.name)
