@@ -57,7 +57,7 @@ def _require_space(folder:Path, # where it goes
 
 # %% ../../nbs/data/23_download.ipynb #bdc211f4
 _EVERY = 5  # seconds between progress lines
-_OTHER_MEANS = "get the file by other means and give it as data.path"
+_OTHER_MEANS = "get the file by other means and name it, or its folder: DATA=…, or data.path"
 
 def _copy(answer, file, total, name):
     "Copy the answer to the file, and say every few seconds how far it is."
