@@ -19,7 +19,7 @@ import yaml
 from .data.catalogue import CATALOGUE, OFFICIAL_C, SOURCES, STREAMABLE  # noqa: F401
 from .methods import METHODS
 from .paths import ConfigError, params_file, root
-from .protocols import ATTACKS, CORRUPTIONS, HELD_OUT
+from .protocols import ATTACKS, BAR, CORRUPTIONS, HELD_OUT
 from .settings import LAYERS, MODELS, SECTIONS, Claims, Data, Settings, Train, named_layers, variants  # noqa: F401
 from .settings import changes_of, comparison, corrupted_name, real_changes, section, stages_of, tuned_settings
 from .settings import CHANGEABLE, with_changes
@@ -68,7 +68,7 @@ def _check_data(s):
     _require(data.streamed or not s.augment.crop_scale,
              "augment.crop_scale: only streamed pictures are cropped at random sizes;"
              " set it to null, or data.streamed to true")
-    _require(data.path or not source.own or not data.official,
+    _require(data.path or not source.own or source.home or not data.official,
              f"data.path: missing; source {data.source!r} needs a directory or archive")
     _require(data.official != data.name.endswith("-standin"),
              f"data.name: {data.name!r} must end in -standin if, and only if, data.official is false;"
@@ -131,7 +131,7 @@ def _check_choices(s):
         ("ablation.methods", s.ablation.methods, [name for name in s.core if name in trained]),
         ("lowdata.shares", s.lowdata.shares, range(1, 100)),
         ("attack.autoattack", s.attack.autoattack, ATTACKS),
-        ("corruption.names", s.corruption.names, CORRUPTIONS + HELD_OUT),
+        ("corruption.names", s.corruption.names, CORRUPTIONS + HELD_OUT + BAR),
     )
     for row in table: _among(*row)
 

@@ -81,7 +81,8 @@ def overview(rows:pd.DataFrame, # of one profile, data set and network
     attacked = levels.isin({levels.min(), levels.max()} - {np.nan})
     attacked &= cells.condition.eq("fgsm") | steps.eq(steps.max())
     radii = sorted(set(levels[attacked]))
-    means = cells.condition.isin(["clean", "mCE", "held-out mean"]) | cells.condition.str.startswith("mean (")
+    means = cells.condition.isin(["clean", "mCE", "held-out mean", "C-bar mean"])
+    means |= cells.condition.str.startswith("mean (")
     caption = tables.caption(numbers(rows, protocols[0]), _overview_title(protocols, radii),
                              _overview_signs(cells, cells[attacked]))
     return tables.Table("overview", cells[attacked | means].reset_index(drop=True), caption)
