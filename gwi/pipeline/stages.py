@@ -17,7 +17,7 @@ import yaml
 
 from .. import meaning, params, paths
 from ..paths import ConfigError, atomic_write
-from ..protocols import EVALUATIONS, PROTOCOLS, RAN_THROUGH
+from ..protocols import EVALUATIONS, PROTOCOLS, RAN_THROUGH, TRAININGS
 from ..rows import digest
 from ..runs import rows_path, stage_runs
 
@@ -51,9 +51,8 @@ def row_files(s, stage, group) -> list[Path]: # of a training or evaluating stag
     "The files of single runs that the stage must leave behind."
     if NOTEBOOKS.get(stage) not in ("train", "evaluate"): return []
     if stage == "evaluate": return [file for protocol in EVALUATIONS for file in row_files(s, protocol, group)]
-    protocol = "training" if stage == "train" else stage
-    suffix = ".npz" if protocol == "explain" else ".csv"
-    return [rows_path(run, protocol).with_suffix(suffix) for run in stage_runs(protocol, group, s)]
+    suffix, written = ".npz" if stage == "explain" else ".csv", TRAININGS if stage == "train" else [stage]
+    return [rows_path(run, p).with_suffix(suffix) for p in written for run in stage_runs(p, group, s)]
 
 def _stages_with_runs(s): # (stage, group)
     if s.stages.together: return [("train", "all"), ("evaluate", "all")]
