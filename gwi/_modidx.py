@@ -1066,6 +1066,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                                                              'gwi/pipeline/results.py')},
             'gwi.pipeline.stages': { 'gwi.pipeline.stages._for_parameters': ( 'pipeline/stages.html#_for_parameters',
                                                                               'gwi/pipeline/stages.py'),
+                                     'gwi.pipeline.stages._look_while_training': ( 'pipeline/stages.html#_look_while_training',
+                                                                                   'gwi/pipeline/stages.py'),
                                      'gwi.pipeline.stages._notebook_digest': ( 'pipeline/stages.html#_notebook_digest',
                                                                                'gwi/pipeline/stages.py'),
                                      'gwi.pipeline.stages._of_parts': ('pipeline/stages.html#_of_parts', 'gwi/pipeline/stages.py'),
