@@ -86,14 +86,19 @@ def about_masks(layers:list[GroupedLayer]) -> dict: # name -> value
     std = torch.cat([layer.maps.flatten(2).std(2, correction=0).flatten() for layer in layers])
     masks = [reverse(layer.maps, layer.importance).flatten(2) for layer in layers]
     spread, is_inhibited = torch.cat([mask.std(2, correction=0).flatten() for mask in masks]), importance > 0
-    values = dict(inhibited=100 * is_inhibited.double().mean().item())
+    values = dict(inhibited_share=100 * is_inhibited.double().mean().item())
     if not is_inhibited.any(): return values
     flat = (std[is_inhibited] < FLAT).double().mean().item()
-    return values | dict(flat=100 * flat, spread=spread[is_inhibited].mean().item())
+    return values | dict(flat_share=100 * flat, spread=spread[is_inhibited].mean().item())
 
 # %% ../nbs/37_anatomy.ipynb #a0a70015
 PAIRS = (("plain", "masked"), ("plain", "orth"), ("masked", "orth"), ("masked", "permuted"), ("masked", "uniform"),
          ("masked", "unmasked"), ("uniform", "unmasked"))
+
+def _true_logit(logits, labels): # None: of several labels an image
+    if labels.dim() == 2 and not labels.is_floating_point(): return None
+    classes = labels.argmax(1) if labels.dim() == 2 else labels
+    return logits.float().gather(1, classes[:, None]).mean().item()
 
 def gradients_of(run:Run, model:nn.Module, batch:Batch,
                  step:int, # of the training, for the draws
@@ -113,14 +118,10 @@ def gradients_of(run:Run, model:nn.Module, batch:Batch,
         found[name] = first
         if name == "masked": found["orth"], about = second, about_masks(layers)
         if mask == own: found["own"] = first
-    return found, about | dict(selected=100 * len(selected) / n), len(selected)
+    about |= dict(selected_share=100 * len(selected) / n, true_logit=_true_logit(logits[selected], batch.labels[selected]))
+    return found, about, len(selected)
 
 # %% ../nbs/37_anatomy.ipynb #a0a70017
-def _true_logit(logits, labels): # None: of several labels an image
-    if labels.dim() == 2 and not labels.is_floating_point(): return None
-    classes = labels.argmax(1) if labels.dim() == 2 else labels
-    return logits.float().gather(1, classes[:, None]).mean().item()
-
 def shares(run:Run,
            found:dict, # from `gradients_of`
            decay:float, # length of weight decay's pull
@@ -134,7 +135,7 @@ def shares(run:Run,
     whole = sum(parts).norm() / inhibition.period
     values = dict(masked=parts[0].norm() / plain, orth=parts[1].norm() / plain, update=whole / plain)
     if decay: values["decay"] = whole / decay
-    return {name: 100 * value.item() for name, value in values.items()}
+    return {f"{name}_share": 100 * value.item() for name, value in values.items()}
 
 # %% ../nbs/37_anatomy.ipynb #a0a70019
 def moment(run:Run, model:nn.Module, batch:Batch, step:int,
@@ -150,7 +151,7 @@ def moment(run:Run, model:nn.Module, batch:Batch, step:int,
     cosines = {f"{a}-{b}": cosine(found[a], found[b]) for a, b in PAIRS if a in found and b in found}
     parts = dict(size=sizes, cosine=cosines, mask=about)
     if n and found["plain"].any(): parts["share"] = shares(run, found, decay)
-    of_all = ("size", "plain"), ("size", "decay"), ("mask", "selected")
+    of_all = ("size", "plain"), ("size", "decay"), ("mask", "selected_share")
     def record(condition, metric, value):
         n_images = len(batch.labels) if (condition, metric) in of_all else n
         return dict(condition=condition, metric=metric, value=value, n=n_images)

@@ -83,7 +83,7 @@ CODE = {
     "evaluate": tuple(dict.fromkeys(module for protocol in EVALUATIONS for module in RAN_THROUGH[protocol])),
     "rows": _ROWS,
     "tables": _TABLES,
-    "figures": (*_TABLES, "report.figures", "report.effects"),
+    "figures": (*_TABLES, "report.figures", "report.anatomy", "report.effects"),
 }  # stage -> modules
 
 # %% ../../nbs/pipeline/48_stages.ipynb #ed9bb872
@@ -177,7 +177,8 @@ def _look_while_training(stages, profile, part=""): # of the few that ask for it
     if not params.composed(profile, part).get("anatomy", {}).get("methods"): return
     for stage in (stage for name, stage in stages.items() if name.startswith("train")):
         (file, keys), = stage["params"][0].items()
-        stage["params"] = [{file: list(dict.fromkeys([*keys, "inhibition", "anatomy"]))}]
+        others = [key for key in keys if not key.startswith("inhibition")]
+        stage["params"] = [{file: [*others, "inhibition", "anatomy"]}]
         stage["deps"] = [*stage["deps"], "results/code/anatomy.txt"]
 
 def _own_stages(): # the digests of the code are of all profiles
