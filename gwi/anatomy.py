@@ -118,7 +118,8 @@ def gradients_of(run:Run, model:nn.Module, batch:Batch,
         found[name] = first
         if name == "masked": found["orth"], about = second, about_masks(layers)
         if mask == own: found["own"] = first
-    about |= dict(selected_share=100 * len(selected) / n, true_logit=_true_logit(logits[selected], batch.labels[selected]))
+    about["selected_share"] = 100 * len(selected) / n
+    about["true_logit"] = _true_logit(logits[selected], batch.labels[selected])
     return found, about, len(selected)
 
 # %% ../nbs/37_anatomy.ipynb #a0a70017
@@ -130,8 +131,9 @@ def shares(run:Run,
     inhibition, orth = run.settings.inhibition, regularised(run).spec.orth
     plain, own = found["plain"].norm(), found["own"]
     parts = [inhibition.weight * own, inhibition.orth_weight * orth * found["orth"]]
-    if inhibition.relative: parts = [part * (plain / length if length else 0.0)
-                                     for part, length in zip(parts, (own.norm(), found["orth"].norm()))]
+    if inhibition.relative:
+        lengths = own.norm(), found["orth"].norm()
+        parts = [part * (plain / length) if length else part for part, length in zip(parts, lengths)]
     whole = sum(parts).norm() / inhibition.period
     values = dict(masked=parts[0].norm() / plain, orth=parts[1].norm() / plain, update=whole / plain)
     if decay: values["decay"] = whole / decay

@@ -36,7 +36,7 @@ def identity_of(run:Run) -> str: # 64 hex digits
     "A digest of code, data and settings: what a checkpoint must share with the run that goes on from it."
     parts = [rows.code(run, "training"), rows.digest(data_dir(run.settings)), parameters_of(run)]
     sections = run.settings.anatomy, run.settings.inhibition
-    if run.has_anatomy: parts += [rows.code(run, "anatomy"), *map(asdict, sections)]  # the checkpoint holds what was seen
+    if run.has_anatomy: parts += [rows.code(run, "anatomy"), *map(asdict, sections)]  # it holds what was seen so far
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 def checkpoint_path(run:Run) -> Path:

@@ -113,7 +113,7 @@ def _check_relative(training):
     if not training.compile and processes.world() == 1: return
     found = "train.compile" if training.compile else f"{processes.world()} processes"
     raise ConfigError("inhibition.relative: gradients are measured in one process that compiles nothing, not with "
-                      f"{found}; set train.compile to false and machine.launcher to null, or inhibition.relative to false")
+                      f"{found}; set train.compile to false and machine.launcher to null, or take it back")
 
 # %% ../nbs/34_objective.ipynb #3fb132ee
 def size(gradients) -> Tensor: # [] float32

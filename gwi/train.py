@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from . import anatomy, augment, console, devices, models, params, paths, processes, rows
-from .console import OUT_OF_TIME, OutOfTime
 from .batches import Batch, Batches, crop_key
-from .checkpoint import clear, identity_of, load_tensors, parameters_of, read_checkpoint, tensors_of, write_checkpoint
+from .checkpoint import (clear, identity_of, load_tensors, parameters_of, read_checkpoint, tensors_of,
+                            write_checkpoint)
 from .compiled import CompiledObjective, check_compilable
 from .data import datasets
 from .inhibition import correct, diversity, positions
@@ -359,8 +359,8 @@ def train_here(runs:list[Run], dataset:datasets.Dataset|None=None, minutes:float
             left = None if minutes is None else minutes - (time.monotonic() - begin) / 60
             state = train(run, dataset, minutes=left)
             if state.step < state.total:
-                raise OutOfTime(f"{run.name}: stopped at step {state.step} of {state.total}, its checkpoint is "
-                                "written; the same command goes on from there")
+                raise console.OutOfTime(f"{run.name}: stopped at step {state.step} of {state.total}, its checkpoint is "
+                                        "written; the same command goes on from there")
 
 def is_trained(run:Run) -> bool:
     "Whether the run's weights and rows were made here by this code, from these data and settings."
@@ -394,7 +394,7 @@ def main(argv=None):
         runs = [parse_run(name) for name in args.run]
         if args.fresh: clear(runs)
         train_here(runs, minutes=args.minutes)
-    except OutOfTime as error: parser.exit(OUT_OF_TIME, f"gwi.train: {error}\n")
+    except console.OutOfTime as error: parser.exit(console.OUT_OF_TIME, f"gwi.train: {error}\n")
     except (ValueError, FileNotFoundError, FloatingPointError) as error: parser.exit(2, f"gwi.train: {error}\n")
 
 if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file
