@@ -61,8 +61,9 @@ _TABLE = (
     Protocol("ablation", "Ablation, one setting changed at a time; corruption error is the plain mean over the"
              " corruptions", _CORRUPTED, ("corruption",)),
     Protocol("training", "Training, last epoch", _TRAINING, by_method=True, when="train"),
-    Protocol("anatomy", "Anatomy of a regularised step at the end of training, all on one batch: sizes of gradients in"
-             " per cent of the plain one, the cosines of the masked one, what masks do, and the share of the update",
+    Protocol("anatomy", "Anatomy of a regularised step at the end of training, all on one batch: lengths of gradients"
+             " in per cent of the plain one, cosines of the masked one, what masks do, and the update of a period; of a"
+             " method without such a step: what it would add",
              (*_TRAINING, "anatomy"), by_method=True, when="train"),
     Protocol("speed", "Speed", when=""),
     Protocol("explain", "Where the networks look", (*_LOOKED_AT, "filters", "weather", "corruption", "data.corrupted")),
