@@ -75,7 +75,7 @@ def section(cls, # a dataclass
         raise ConfigError(f"{path or 'params.yaml'}: expected the keys {', '.join(known)}, got {raw!r}")
     paths = {key: f"{path}.{key}" if path else str(key) for key in (*known, *raw)}
     unknown = [key for key in raw if key not in known]
-    missing = [key for key, each in known.items() if key not in raw and each.default is dataclasses.MISSING]
+    missing = [key for key, each in known.items() if key not in raw and each.default is each.default_factory]  # MISSING
     for key in unknown: raise ConfigError(f"{paths[key]}: unknown key (value {raw[key]!r}); valid: {', '.join(known)}")
     if missing: raise ConfigError(f"{paths[missing[0]]}: missing key")
     kinds = typing.get_type_hints(cls)
@@ -280,8 +280,8 @@ class Features:
 @dataclass(frozen=True)
 class Anatomy:
     "Whose gradients are looked at while training: how often, on how many images. Without methods nothing is."
-    methods: list[str] = ()
-    seeds: list[int] = ()
+    methods: list[str] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
     moments: int = between(1, 1000, default=20)
     images: int = between(2, default=256)
 
