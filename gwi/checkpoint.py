@@ -9,6 +9,7 @@ __all__ = ['parameters_of', 'identity_of', 'checkpoint_path', 'previous_path', '
 # %% ../nbs/36_checkpoint.ipynb #18f8a9b7
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import safetensors.torch
@@ -34,6 +35,8 @@ def parameters_of(run:Run) -> dict: # as the provenance of its rows writes them
 def identity_of(run:Run) -> str: # 64 hex digits
     "A digest of code, data and settings: what a checkpoint must share with the run that goes on from it."
     parts = [rows.code(run, "training"), rows.digest(data_dir(run.settings)), parameters_of(run)]
+    sections = run.settings.anatomy, run.settings.inhibition
+    if run.has_anatomy: parts += [rows.code(run, "anatomy"), *map(asdict, sections)]  # it holds what was seen so far
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 def checkpoint_path(run:Run) -> Path:

@@ -157,15 +157,13 @@ def evaluating(model):
     "Every module in eval mode, then each module's own mode again."
     modes = [(module, module.training) for module in model.modules()]
     for module, _ in modes: module.training = False
-    try:
-        yield
+    try: yield
     finally:
         for module, mode in modes: module.training = mode
 
 # %% ../nbs/09_inhibition.ipynb #08a58907
 def _submodule(model, name):
-    try:
-        return model.get_submodule(name)
+    try: return model.get_submodule(name)
     except AttributeError:
         names = [n for n, _ in model.named_modules() if n]
         more = ", …" if len(names) > 40 else ""
@@ -321,7 +319,8 @@ def masks_from(self:GroupWiseInhibition,
 # %% ../nbs/09_inhibition.ipynb #c9e9c76a
 @patch
 def _differentiable_zero(self:GroupWiseInhibition):
-    return sum((p.flatten()[:1] * 0).sum() for p in self.model.parameters()), dict(n_selected=0)
+    zero = sum((p.flatten()[:1] * 0).sum() for p in self.model.parameters())
+    return zero, zero, dict(n_selected=0)
 
 @patch
 @torch._disable_dynamo  # a user's compiled step calls it as it is; torch.compiler.disable would import the compiler now
@@ -334,6 +333,12 @@ def loss(self:GroupWiseInhibition,
          first=None, # features and gradients of the whole batch from `shared`; None: an inference in eval mode
         ) -> tuple[Tensor, dict]: # scalar loss, statistics
     "lambda_t CE + lambda_o L_orth of the masked network on the selected samples (paper); a differentiable 0 if none."
+    ce, orth, stats = self.terms(images, labels, selected, uniform, first)
+    return self.weight * ce + self.orth_weight * orth, stats
+
+@patch
+def terms(self:GroupWiseInhibition, images, labels, selected=None, uniform=None, first=None): # as for `loss`
+    "CE and L_orth of the masked network, scalars without their weights, and statistics."
     _check_images(images, labels)
     indices = selected
     if selected is not None and selected.dtype == torch.bool:
@@ -344,16 +349,14 @@ def loss(self:GroupWiseInhibition,
     with torch.enable_grad():
         if len(images) == 0: return self._differentiable_zero()
         masks, groups, stats = self._masks(images, labels, self._draw_from(images, uniform, indices), first)
-        try:
-            logits, features = _second_inference(self.model, self.layers, images, masks)
+        try: logits, features = _second_inference(self.model, self.layers, images, masks)
         except ValueError:  # BatchNorm on one value per channel: a single sample, maps of one pixel behind the layer
             if len(images) > 1: raise
             return self._differentiable_zero()
         ce = task_loss(logits, labels, self.label_smoothing)
         terms = [orthogonality(a, ids, self.n_groups) for a, ids in zip(features, groups)]
         orth = sum(terms) / len(terms) if terms else ce.new_zeros(())
-        stats = dict(n_selected=len(images), ce=ce.detach(), orth=orth.detach(), **stats)
-        return self.weight * ce + self.orth_weight * orth, stats
+        return ce, orth, dict(n_selected=len(images), ce=ce.detach(), orth=orth.detach(), **stats)
 
 # %% ../nbs/09_inhibition.ipynb #65e8b556
 @patch

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LOSSES', 'ATTENTION', 'FIRST', 'ADVERSARIAL', 'memory_format', 'make_model', 'make_optimiser', 'learning_rate', 'due',
-           'make_regulariser', 'make_view', 'Objective', 'free_images', 'pgd_images', 'check_parts']
+           'make_regulariser', 'size', 'make_view', 'Objective', 'free_images', 'pgd_images', 'check_parts']
 
 # %% ../nbs/34_objective.ipynb #a9fd3c8b
 import math
@@ -94,6 +94,7 @@ def make_regulariser(run, model:nn.Module) -> GroupWiseInhibition|None:
     "The regularised step of the run's method, or None."
     inhibition, method = run.settings.inhibition, run.spec
     if not method.mask: return None
+    if inhibition.relative: _check_relative(run.settings.train)
     is_uniform = method.mask == "reversed" and inhibition.reverse == "uniform"
     is_plain = inhibition.grouping == "plain"
     return GroupWiseInhibition(
@@ -101,6 +102,18 @@ def make_regulariser(run, model:nn.Module) -> GroupWiseInhibition|None:
         orth_weight=inhibition.orth_weight if method.orth else 0.0, mask="uniform" if is_uniform else method.mask,
         snap=not is_plain, max_iter=50 if is_plain else 15, random_groups=inhibition.grouping == "random",
         label_smoothing=run.settings.train.label_smoothing, generator=stream(run.seed, "fixed mask"))
+
+def _check_relative(training):
+    if not training.compile and processes.world() == 1: return
+    found = "train.compile" if training.compile else f"{processes.world()} processes"
+    raise ConfigError("inhibition.relative: gradients are measured in one process that compiles nothing, not with "
+                      f"{found}; set train.compile to false and machine.launcher to null, or take it back")
+
+# %% ../nbs/34_objective.ipynb #3fb132ee
+def size(gradients) -> Tensor: # [] float32
+    "L2 norm over all parameters together; a parameter that has no gradient (None) counts as 0."
+    parts = [gradient.detach().float().square().sum() for gradient in gradients if gradient is not None]
+    return torch.stack(parts).sum().sqrt()
 
 # %% ../nbs/34_objective.ipynb #3ce793fe
 def make_view(run, model:nn.Module) -> InhibitedView|None:
@@ -136,10 +149,21 @@ class Objective(nn.Module):
         return loss, logits[:len(labels)]
 
     def regularised(self, images, labels, selected, uniform):
+        if self.run.settings.inhibition.relative:
+            ce, orth, stats = self.regulariser.terms(images, labels, selected, uniform, self.first)
+            return self.scaled(ce, self.regulariser.weight) + self.scaled(orth, self.regulariser.orth_weight), stats
         loss, stats = self.regulariser.loss(images, labels, selected=selected, uniform=uniform, first=self.first)
         if not stats["n_selected"] and self.run.settings.train.sync_batchnorm:
             loss = loss + 0 * self.model(images[:0]).sum()  # the others' BatchNorm waits for this process
         return loss, stats
+
+    def scaled(self, loss, share):
+        "The loss times what makes its gradient this share of the ordinary step's, which the parameters still hold."
+        if not share: return 0.0
+        parameters = list(self.model.parameters())
+        gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+        own, plain = size(gradients), size(p.grad for p in parameters)
+        return loss * torch.where(own > 0, share * plain / own, 0.0)
 
 # %% ../nbs/34_objective.ipynb #d8b25c82
 @contextmanager

@@ -132,8 +132,12 @@ def _check_choices(s):
         ("lowdata.shares", s.lowdata.shares, range(1, 100)),
         ("attack.autoattack", s.attack.autoattack, ATTACKS),
         ("corruption.names", s.corruption.names, CORRUPTIONS + HELD_OUT + BAR),
+        ("anatomy.methods", s.anatomy.methods, [name for name in trained if not METHODS[name].adversarial]),
+        ("anatomy.seeds", s.anatomy.seeds, s.seeds),
     )
     for row in table: _among(*row)
+    _require(bool(s.anatomy.methods) == bool(s.anatomy.seeds),
+             "anatomy: methods without seeds, or seeds without methods; name both, or neither")
 
 def _check_lists(s):
     table = (  # key, its values, the smallest (None: no limit), whether there may be none
@@ -215,8 +219,7 @@ def _check_claims(s):
 _CHECKS = (_check_names, _check_methods, _check_data, _check_corrupted, _check_several_labels, _check_choices,
            _check_lists, _check_stages, _check_attack, _check_ablation, _check_tuned, _check_claims)
 
-def check(raw, # what YAML gave
-         ) -> Settings:
+def check(raw) -> Settings: # what YAML gave
     "Settings from a mapping. One ConfigError, before anything runs, for anything that cannot be used."
     settings = section(Settings, raw)
     for look in _CHECKS: look(settings)
@@ -228,8 +231,7 @@ def _parsed(path):
     except FileNotFoundError: raise ConfigError(f"{path.name}: no such file; the profiles are in profiles/") from None
     except yaml.YAMLError as e: raise ConfigError(f"{path.name}: not YAML: {' '.join(str(e).split())}") from None
 
-def load(path=None # default: `params_file`
-        ) -> Settings: # everything checked
+def load(path=None) -> Settings: # default: `params_file`; everything checked
     "Read a parameter file. ConfigError, which names the file, if it cannot be read."
     return check(_parsed(Path(path or params_file())))
 
@@ -249,8 +251,7 @@ def profile_names() -> list[str]:
     _require(DEFAULT not in names, f"profiles/{DEFAULT}.yaml: this profile is params.yaml in the root; rename the file")
     return sorted([DEFAULT, *names])
 
-def parts(profile:str, # one of `profile_names`
-         ) -> list[str]: # names of its parts; [""] for a single study
+def parts(profile:str) -> list[str]: # names of its parts; [""] for a single study
     "The parts of a profile, in their order. An unknown name is a ConfigError."
     names = profile_names()
     _require(profile in names, f"profile {profile!r} is none of {', '.join(names)}")
@@ -393,8 +394,7 @@ def add_profile(parser):
     parser.add_argument("--profile", default="", help="a file of profiles/ (default: params.yaml)")
     parser.add_argument("--part", default="", help="of a profile of several studies: which")
 
-def use_profile(profile:str, # "": the file in use stays
-                part:str="",
+def use_profile(profile:str, part:str="" # "": the file in use stays
                ) -> Path: # the parameter file
     """Make a profile, or one of its parts, the one at work in this process and in those that it starts.
     ConfigError for an unknown one, and for one whose settings are not made, or not those of its files."""

@@ -16,7 +16,7 @@ import yaml
 from .methods import METHODS, Method
 from .params import Settings, load
 from .paths import ConfigError, root
-from .protocols import PROTOCOLS
+from .protocols import PROTOCOLS, TRAININGS
 from .settings import changes_of, real_changes, tuned_settings, with_changes
 
 # %% ../nbs/32_runs.ipynb #485ddf4e
@@ -53,6 +53,12 @@ class Run:
     def is_main(self) -> bool:
         "Whether it belongs to the main table: no low data, no changed setting."
         return self.whole and not self.override
+
+    @property
+    def has_anatomy(self) -> bool:
+        "Whether its gradients are looked at while it is trained."
+        wanted = self.settings.anatomy
+        return self.is_main and self.method in wanted.methods and self.seed in wanted.seeds
 
 # %% ../nbs/32_runs.ipynb #d453c341
 def make_run(s:Settings, # of a profile
@@ -120,7 +126,7 @@ def _evaluated(s, group): return _selected(s, s.evaluated if group == "all" else
 
 def _attacked(s, group): return [run for run in _evaluated(s, group) if run.seed in s.attack.seeds]
 
-def stage_runs(protocol:str, # "training" or one of `gwi.protocols.EVALUATIONS`
+def stage_runs(protocol:str, # one of `gwi.protocols.TRAININGS` or `EVALUATIONS`
                group:str, # as for `select`
                settings:Settings|None=None, # default: params.yaml
               ) -> list[Run]:
@@ -128,6 +134,7 @@ def stage_runs(protocol:str, # "training" or one of `gwi.protocols.EVALUATIONS`
     s = settings or load()
     match protocol:
         case "training": return select(group, s)
+        case "anatomy": return [run for run in select(group, s) if run.has_anatomy]
         case "clean": return _selected(s, s.methods.plain + s.methods.inhibited)
         case "corruption": return _evaluated(s, group) if s.corruption.names else []
         case "attack": return _attacked(s, group) if s.attack.eps else []
@@ -171,8 +178,9 @@ def results_dir(s:Settings) -> Path:
 
 def stage_of(run:Run, protocol:str) -> str: # as in dvc.yaml: "train@gwi", "corruption@gwi", "clean"
     "The stage of the pipeline that writes the rows of a run."
-    if run.settings.stages.together: return "train" if protocol == "training" else "evaluate"
-    if protocol == "training": return f"train@{group_of(run)}"
+    is_training = protocol in TRAININGS
+    if run.settings.stages.together: return "train" if is_training else "evaluate"
+    if is_training: return f"train@{group_of(run)}"
     return f"{protocol}@{run.method}" if PROTOCOLS[protocol].by_method else protocol
 
 def rows_dir(s:Settings, stage:str="") -> Path:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LAYERS', 'MODELS', 'SECTIONS', 'CHANGEABLE', 'between', 'one_of', 'check_limits', 'typed', 'section', 'recorded',
            'Data', 'Augment', 'Model', 'named_layers', 'Train', 'Machine', 'Inhibition', 'Methods', 'Stages',
-           'Corruption', 'Attack', 'Lowdata', 'Ablation', 'Features', 'Claims', 'Settings', 'changes_of',
+           'Corruption', 'Attack', 'Lowdata', 'Ablation', 'Features', 'Anatomy', 'Claims', 'Settings', 'changes_of',
            'with_changes', 'real_changes', 'tuned_settings', 'corrupted_name', 'variants', 'stages_of', 'Comparison',
            'comparison']
 
@@ -31,16 +31,14 @@ def between(low, # smallest value; None: no limit
     "A setting with limits, both included."
     return field(metadata=dict(low=low, high=high), **default)
 
-def one_of(*choices # values
-          ): # a field of a dataclass
+def one_of(*choices): # values; a field of a dataclass
     "A setting with a few possible values."
     return field(metadata=dict(choices=choices))
 
 # %% ../nbs/29_settings.ipynb #5e771106
 def check_limits(value, # of a setting; None has no limits
                  limits, # metadata of its field
-                 path:str, # the setting's name
-                ):
+                 path:str): # the setting's name
     "ConfigError unless a value lies within the limits of its field."
     low, high, choices = (limits.get(key) for key in ("low", "high", "choices"))
     if value is None: return
@@ -78,18 +76,15 @@ def section(cls, # a dataclass
         raise ConfigError(f"{path or 'params.yaml'}: expected the keys {', '.join(known)}, got {raw!r}")
     paths = {key: f"{path}.{key}" if path else str(key) for key in (*known, *raw)}
     unknown = [key for key in raw if key not in known]
-    missing = [key for key, each in known.items() if key not in raw and each.default is dataclasses.MISSING]
-    if unknown:
-        key = unknown[0]
-        raise ConfigError(f"{paths[key]}: unknown key (value {raw[key]!r}); valid: {', '.join(known)}")
+    missing = [key for key, each in known.items() if key not in raw and each.default is each.default_factory]  # MISSING
+    for key in unknown: raise ConfigError(f"{paths[key]}: unknown key (value {raw[key]!r}); valid: {', '.join(known)}")
     if missing: raise ConfigError(f"{paths[missing[0]]}: missing key")
     kinds = typing.get_type_hints(cls)
     values = {key: typed(value, kinds[key], paths[key]) for key, value in raw.items()}
     for key, value in values.items(): check_limits(value, known[key].metadata, paths[key])
     return cls(**values)
 
-def recorded(settings # a section
-            ) -> dict:
+def recorded(settings) -> dict: # a section
     "A section as the provenance of rows writes it: what may be left out stands there only with another value."
     neutral = {f.name: f.default for f in dataclasses.fields(settings) if f.default is not dataclasses.MISSING}
     values = dataclasses.asdict(settings)
@@ -110,7 +105,6 @@ class Data:
     held_out: bool
     streamed: bool
 
-# %% ../nbs/29_settings.ipynb #5e77110f
 @dataclass(frozen=True)
 class Augment:
     "Augmentation while training; `flip` and `crop_padding` belong to every method."
@@ -208,6 +202,7 @@ class Inhibition:
     reverse: str = one_of("map", "uniform")
     selection: str = one_of("correct", "all")
     first_inference: str = one_of("eval", "shared")
+    relative: bool = False
 
     @property
     def layers(self) -> list[str]:
@@ -286,6 +281,14 @@ class Features:
     patch: int = between(1)
 
 @dataclass(frozen=True)
+class Anatomy:
+    "Whose gradients are looked at while training: how often, on how many images. Without methods nothing is."
+    methods: list[str] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    moments: int = between(1, 1000, default=20)
+    images: int = between(2, default=256)
+
+@dataclass(frozen=True)
 class Claims:
     "Comparisons stated before the runs: `gwi < standard on corruption mCE`."
     relevant: float = between(0)
@@ -319,6 +322,7 @@ class Settings:
     ablation: Ablation
     features: Features
     claims: Claims
+    anatomy: Anatomy = Anatomy()
 
 # name -> class of every section
 SECTIONS = {f.name: f.type for f in dataclasses.fields(Settings) if dataclasses.is_dataclass(f.type)}

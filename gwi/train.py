@@ -19,8 +19,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from . import augment, console, devices, models, params, paths, processes, rows
-from .console import OUT_OF_TIME, OutOfTime
+from . import anatomy, augment, console, devices, models, params, paths, processes, rows
 from .batches import Batch, Batches, crop_key
 from .checkpoint import (clear, identity_of, load_tensors, parameters_of, read_checkpoint, tensors_of,
                             write_checkpoint)
@@ -81,6 +80,7 @@ class State:
     kept: tuple = (None, None)     # number of the last batch, and the batch, for replays
     delta: Tensor | None = None    # free adversarial training: the perturbation
     identity: str | None = None    # of the run's checkpoints
+    seen: anatomy.Anatomy | None = None  # gradients at some moments, where they are wanted
 
 # %% ../nbs/38_train.ipynb #2b0584ed
 def start(run:Run, dataset:datasets.Dataset|None=None) -> State: # default: the profile's
@@ -98,10 +98,11 @@ def start(run:Run, dataset:datasets.Dataset|None=None) -> State: # default: the 
     kind = CompiledObjective if training.compile else Objective
     objective = kind(model, make_regulariser(run, model), run)
     if processes.world() > 1: objective = nn.parallel.DistributedDataParallel(objective)
-    is_main = run.whole and not run.override  # variants enter no figure of the probe
-    return State(run, total, batches, model, optimiser, objective, _probe(run, dataset.train) if is_main else None,
-                 sums=torch.zeros(len(SUMS), dtype=torch.float64, device=devices.device()),
-                 bad=torch.full((1,), torch.inf, device=devices.device()), begin=begin, saved_at=begin)
+    probe = _probe(run, dataset.train) if run.is_main else None  # variants enter no figure of the probe
+    sums = torch.zeros(len(SUMS), dtype=torch.float64, device=devices.device())
+    bad = torch.full((1,), torch.inf, device=devices.device())
+    return State(run, total, batches, model, optimiser, objective, probe, sums, bad, begin, begin,
+                 seen=anatomy.Anatomy(run, dataset, total) if run.has_anatomy else None)
 
 def _check_processes(training):
     if training.batch % processes.world():
@@ -266,6 +267,7 @@ def save_checkpoint(state:State):
     check_finite(state)
     extra = dict(sums=processes.total(state.sums))
     if state.delta is not None: extra["delta"] = processes.gathered(state.delta)
+    if state.seen: extra |= anatomy.as_tensors(state.seen)
     state.saved, state.saved_at = state.step, time.monotonic()
     if processes.rank(): return
     state.identity = state.identity or identity_of(state.run)
@@ -281,6 +283,7 @@ def restore(state:State):
     state.first = state.saved = state.step
     load_tensors(state.model, state.optimiser, tensors)
     if processes.rank() == 0: state.sums.copy_(tensors["sums"])  # the first process holds what all have counted
+    if state.seen: anatomy.from_tensors(state.seen, tensors)
     if "delta" in tensors:
         delta = processes.part(tensors["delta"]).to(devices.device())
         state.delta = delta.contiguous(memory_format=memory_format(state.run.settings.train))
@@ -297,12 +300,13 @@ def _finish(state):
     rows.write_rows(run, "training", epoch_rows(state.log) + total_rows(state), parameters=parameters_of(run),
                     seconds=seconds, cost=_cost(state),
                     extra=dict(weights=rows.digest(path), processes=processes.world()))
+    if state.seen: anatomy.write(state.seen)
 
 def _cost(state):
     "Seconds an epoch and the per cent of them that regularised steps took; nothing if the run was found finished."
-    steps, spent = state.total - state.first, state.clock.read()
+    steps, spent, epochs = state.total - state.first, state.clock.read(), state.run.settings.train.epochs
     if not steps: return {}
-    seconds, epochs = sum(spent.values()), state.run.settings.train.epochs
+    seconds = sum(spent.values())
     return dict(epoch_seconds=seconds / steps * state.total / epochs,
                 regularised_percent=100 * spent["regularised"] / seconds)
 
@@ -319,8 +323,8 @@ def _listening():
     finally: signal.signal(signal.SIGTERM, old)
 
 def _time_is_up(state, minutes):
-    seconds = time.monotonic() - state.begin
-    return (minutes is not None and seconds > 60 * minutes) or console.seconds_left() < 0
+    limit = math.inf if minutes is None else 60 * minutes
+    return time.monotonic() - state.begin > limit or console.seconds_left() < 0
 
 # %% ../nbs/38_train.ipynb #4b1b682d
 _GO_ON, _SAVE, _STOP = range(3)
@@ -339,6 +343,7 @@ def train(run:Run, # which
         while state.step < state.total:
             advance(state)
             if state.step in ends: close_epoch(state)
+            if state.seen: state.seen.look(state.model, state.optimiser, state.step)
             order = _GO_ON
             if time.monotonic() - state.saved_at > 60 * run.settings.machine.checkpoint_minutes: order = _SAVE
             if asked or state.step == stop or _time_is_up(state, minutes): order = _STOP
@@ -357,14 +362,16 @@ def train_here(runs:list[Run], dataset:datasets.Dataset|None=None, minutes:float
             left = None if minutes is None else minutes - (time.monotonic() - begin) / 60
             state = train(run, dataset, minutes=left)
             if state.step < state.total:
-                raise OutOfTime(f"{run.name}: stopped at step {state.step} of {state.total}, its checkpoint is "
-                                "written; the same command goes on from there")
+                raise console.OutOfTime(f"{run.name}: stopped at step {state.step} of {state.total}, its checkpoint is "
+                                        "written; the same command goes on from there")
 
 def is_trained(run:Run) -> bool:
     "Whether the run's weights and rows were made here by this code, from these data and settings."
     path = weights_path(run)
     if not path.exists(): return False
-    return rows.are_current(run, "training", parameters=parameters_of(run), extra=dict(weights=rows.digest(path)))
+    wanted = dict(training=parameters_of) | (dict(anatomy=anatomy.parameters_of) if run.has_anatomy else {})
+    extra = dict(weights=rows.digest(path))
+    return all(rows.are_current(run, kind, parameters=of(run), extra=extra) for kind, of in wanted.items())
 
 def train_all(runs:list[Run], dataset:datasets.Dataset|None=None):
     "What a stage does: train the runs under the profile's launcher, or here; a run that stands as it would be is kept."
@@ -390,7 +397,7 @@ def main(argv=None):
         runs = [parse_run(name) for name in args.run]
         if args.fresh: clear(runs)
         train_here(runs, minutes=args.minutes)
-    except OutOfTime as error: parser.exit(OUT_OF_TIME, f"gwi.train: {error}\n")
+    except console.OutOfTime as error: parser.exit(console.OUT_OF_TIME, f"gwi.train: {error}\n")
     except (ValueError, FileNotFoundError, FloatingPointError) as error: parser.exit(2, f"gwi.train: {error}\n")
 
 if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from .. import meaning, params, paths, rows
+from .. import anatomy, meaning, params, paths, rows
 from ..checkpoint import parameters_of
 from ..params import Settings
 from ..runs import Run, data_dir, make_run, rows_path
@@ -37,7 +37,8 @@ def protocols_of(run:Run) -> list[str]: # "training" first
     s = run.settings
     corrupted = ["corruption"] if s.corruption.names else []
     attacked = ["attack"] if s.attack.eps and run.seed in s.attack.seeds else []
-    return ["training", "clean", *corrupted, *attacked, "features"]
+    looked_at = ["anatomy"] if run.has_anatomy else []  # the training writes it
+    return ["training", *looked_at, "clean", *corrupted, *attacked, "features"]
 
 # %% ../../nbs/pipeline/54_kit_grid.ipynb #ae2d3e1d
 def tiny() -> tuple[Settings,str]: # settings, and their YAML
@@ -58,7 +59,8 @@ def tiny() -> tuple[Settings,str]: # settings, and their YAML
 # %% ../../nbs/pipeline/54_kit_grid.ipynb #84ad016f
 def wanted(run:Run, protocol:str) -> dict: # code, data and parameters, as beside the rows
     "What the rows of a run must come from."
-    parameters = parameters_of(run) if protocol == "training" else rows.evaluation_parameters(run, protocol)
+    of_training = dict(training=parameters_of, anatomy=anatomy.parameters_of)
+    parameters = of_training[protocol](run) if protocol in of_training else rows.evaluation_parameters(run, protocol)
     origin = dict(code=rows.code(run, protocol), data=rows.digest(data_dir(run.settings)), parameters=parameters)
     return json.loads(json.dumps(origin))  # a tuple comes back as a list
 
@@ -73,6 +75,9 @@ def cells(run:Run, protocol:str) -> set: # (condition, level), as text
     attacks = ["fgsm", *s.attack.ascents]
     if s.attack.autoattack and s.attack.autoattack_images: attacks.append("autoattack")
     match protocol:
+        case "anatomy":
+            n = s.anatomy.moments
+            named = [("size", 100 * k / n) for k in range(1, n + 1)]
         case "training": named = [("run", 0), *(("epoch", level) for level in range(1, s.train.epochs + 1))]
         case "clean": named = [("clean", 0)]
         case "corruption": named = [(name, level) for name in s.corruption.names for level in range(1, 6)]

@@ -33,6 +33,7 @@ from ..objective import due
 from ..params import Settings
 from ..paths import ConfigError
 from .kit_grid import protocols_of
+from ..protocols import EVALUATIONS
 from ..runs import Run, corrupted_dir, data_dir, parse_run
 from ..train import advance, start, train
 
@@ -71,7 +72,8 @@ def train_run(run:Run, dataset:datasets.Dataset) -> dict: # seconds; error of th
 def evaluate_run(run:Run, dataset:datasets.Dataset) -> dict: # seconds
     "Evaluate a trained run by every protocol of the grid."
     begin = time.monotonic()
-    for protocol in protocols_of(run)[1:]: evaluate(run, protocol, dataset)
+    for protocol in protocols_of(run):
+        if protocol in EVALUATIONS: evaluate(run, protocol, dataset)
     release_memory()
     return dict(seconds=time.monotonic() - begin)
 

@@ -20,7 +20,7 @@ from ..data.download import replacing
 from ..paths import atomic_write
 from . import stages
 from ..protocols import CORRUPTIONS
-from ..report import claims, effects, figures, tables
+from ..report import anatomy, claims, effects, figures, tables
 from ..report.naming import method_order
 from ..report.reading import compare_rows, main_runs, read_rows, studies, validate
 
@@ -157,6 +157,7 @@ def report_figures(s:params.Settings, # of a profile
     found, home = current_rows(s, root), root or results_root()
     with replacing(home / s.profile / "figures") as folder:
         notes = figures.write_figures(found, home, folder)
+        notes |= anatomy.write_anatomy(found, folder)
         notes |= effects.draw_claims(found, params.suite(s), folder, home)
         return notes | effects.write_effects(found, home, folder)
 

@@ -17,7 +17,7 @@ import yaml
 
 from .. import meaning, params, paths
 from ..paths import ConfigError, atomic_write
-from ..protocols import EVALUATIONS, PROTOCOLS, RAN_THROUGH
+from ..protocols import EVALUATIONS, PROTOCOLS, RAN_THROUGH, TRAININGS
 from ..rows import digest
 from ..runs import rows_path, stage_runs
 
@@ -51,9 +51,8 @@ def row_files(s, stage, group) -> list[Path]: # of a training or evaluating stag
     "The files of single runs that the stage must leave behind."
     if NOTEBOOKS.get(stage) not in ("train", "evaluate"): return []
     if stage == "evaluate": return [file for protocol in EVALUATIONS for file in row_files(s, protocol, group)]
-    protocol = "training" if stage == "train" else stage
-    suffix = ".npz" if protocol == "explain" else ".csv"
-    return [rows_path(run, protocol).with_suffix(suffix) for run in stage_runs(protocol, group, s)]
+    suffix, written = ".npz" if stage == "explain" else ".csv", TRAININGS if stage == "train" else [stage]
+    return [rows_path(run, p).with_suffix(suffix) for p in written for run in stage_runs(p, group, s)]
 
 def _stages_with_runs(s): # (stage, group)
     if s.stages.together: return [("train", "all"), ("evaluate", "all")]
@@ -79,11 +78,12 @@ CODE = {
     "fetch": (*_IMAGES, "data.fetch"),
     "corrupt": (*_IMAGES, "filters", "weather", "bar", "corruption", "data.corrupted"),
     "train": RAN_THROUGH["training-pgd"],
+    "anatomy": RAN_THROUGH["anatomy"],  # no stage: of the trainings whose gradients are looked at
     **{protocol: RAN_THROUGH[protocol] for protocol in EVALUATIONS},
     "evaluate": tuple(dict.fromkeys(module for protocol in EVALUATIONS for module in RAN_THROUGH[protocol])),
     "rows": _ROWS,
     "tables": _TABLES,
-    "figures": (*_TABLES, "report.figures", "report.effects"),
+    "figures": (*_TABLES, "report.figures", "report.anatomy", "report.effects"),
 }  # stage -> modules
 
 # %% ../../nbs/pipeline/48_stages.ipynb #ed9bb872
@@ -161,6 +161,7 @@ def _text(stages, variables, about):
 def _whole(profile): # the stages of a profile of one study
     home = f"profiles/{profile}"
     stages = {name: _for_parameters(stage, f"{home}/params.yaml") for name, stage in _own_stages().items()}
+    _look_while_training(stages, profile)
     if profile in FROZEN: stages["rows"]["frozen"] = True
     if profile in FOREIGN: stages = _shown_alone(stages)
     if (paths.root() / home / "images.json").is_file():  # a folder report: what was found in it decides what is fetched
@@ -172,6 +173,14 @@ def _shown_alone(stages): # tables and figures, of rows without arrays for pictu
     for stage in shown.values(): stage["deps"] = [dep for dep in stage["deps"] if not dep.endswith("/explain")]
     return shown
 
+def _look_while_training(stages, profile, part=""): # of the few that ask for it, training has more to depend on
+    if not params.composed(profile, part).get("anatomy", {}).get("methods"): return
+    for stage in (stage for name, stage in stages.items() if name.startswith("train")):
+        (file, keys), = stage["params"][0].items()
+        others = [key for key in keys if not key.startswith("inhibition")]
+        stage["params"] = [{file: [*others, "inhibition", "anatomy"]}]
+        stage["deps"] = [*stage["deps"], "results/code/anatomy.txt"]
+
 def _own_stages(): # the digests of the code are of all profiles
     return {name: stage for name, stage in description().items() if name != "code"}
 
@@ -181,6 +190,7 @@ def _of_parts(profile, names): # the stages of each part, and those that all sha
     texts = {}
     for part, file in zip(names, files):
         own = {name: _for_parameters(stage, file) for name, stage in stages.items() if name not in SHARED}
+        _look_while_training(own, profile, part)
         texts[f"{home}/{part}/dvc.yaml"] = _text(own, "params.yaml", f"The pipeline of the part {part} of {profile}.")
     shared = {name: _for_parameters(stages[name], files[0]) for name in SHARED}
     for stage in shared.values():

@@ -62,6 +62,17 @@ METRICS = {
     "group_cosine": Metric(decimals=3),
     "updates": Metric(decimals=0),
     "regularised_steps": Metric(decimals=0),
+    "masked_share": Metric("λ masked / plain (%)", decimals=1, place=0),
+    "orth_share": Metric("λ_o orth / plain (%)", place=1),
+    "update_share": Metric("update / plain (%)", decimals=1, place=2),
+    "decay_share": Metric("update / decay (%)", decimals=0, place=3),
+    "plain-masked": Metric("cos plain, masked", decimals=3, place=0),
+    "masked-unmasked": Metric("cos masked, unmasked", decimals=3, place=1),
+    "masked-uniform": Metric("cos masked, uniform", decimals=3, place=2),
+    "masked-permuted": Metric("cos masked, permuted", decimals=3, place=3),
+    "inhibited_share": Metric("groups inhibited (%)", decimals=1, place=0),
+    "flat_share": Metric("of them flat (%)", decimals=1, place=1),
+    "spread": Metric("spread of the mask", decimals=3, place=2),
 }
 
 def metric(name:str) -> Metric:
@@ -136,7 +147,7 @@ def in_order(cells:pd.DataFrame, # with the columns method, protocol, condition,
 # %% ../../nbs/report/41_naming.ipynb #f28a0021
 def _column(cell, protocol):
     "What stands above a cell."
-    if protocol in ("clean", "training"): return label(cell.metric)
+    if protocol in ("clean", "training", "anatomy"): return label(cell.metric)
     if protocol == "lowdata": return f"k = {cell.level}" if cell.condition == "k" else f"{cell.level} %"
     if protocol == "attack" and cell.condition != "clean": return f"{label(cell.condition)} {cell.level}/255"
     return label(cell.condition)

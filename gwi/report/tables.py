@@ -100,6 +100,9 @@ def caption(shown:Numbers, # of a table
     whose = values.condition.map(label)
     if shown.name == "ablation": whose = pd.Series(row_and_column(values, "ablation")[1])
     unit = "training sample" if shown.name == "training" else "test image"
+    if shown.name == "anatomy":
+        n_images = shown.rows.n[shown.rows.protocol == "anatomy"].max()
+        images = images or text("anatomy.images", images=counted(n_images, "training image"))
     what = (f"{number}: " if number else "") + (what or title(shown))
     return sentences(
         text("caption", title=what, profile=first.profile, dataset=label(first.dataset), model=first.model,

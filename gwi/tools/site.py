@@ -31,8 +31,8 @@ from .texts import filled, static_file
 # %% ../../nbs/tools/80_site.ipynb #c1df5a30
 PAGES = {
     "Learn": ["tutorials/how_it_works", "tutorials/your_network", "tutorials/your_pictures", "tutorials/try_a_variant"],
-    "Evidence": ["results/index", "results/claims", "tutorials/what_we_learned", "results/explorer",
-                 "tutorials/check_evaluation", "benchmarks", "known_differences"],
+    "Evidence": ["results/index", "results/claims", "tutorials/what_we_learned", "tutorials/anatomy",
+                 "results/explorer", "tutorials/check_evaluation", "benchmarks", "known_differences"],
     "Reproduce": ["tutorials/reproduce", "tutorials/many_machines", "tutorials/contribute"],
     "Reference": ["glossary", "api/index", "rooms"],
 }
