@@ -16,8 +16,10 @@ from scipy.special import betaincinv
 from torch import Tensor
 
 from .augmix import (OPERATIONS, augmix, augmix_beside, augmix_draws, autoaugment, autocontrast, check_batch,
-                        equalize, move_pixels, posterize, rotate, shear_x, shear_y, solarize, translate_x, translate_y)
+                        equalize, move_pixels, posterize, rotate, shear_x, shear_y, solarize, translate_x, translate_y,
+                        trivial_augment)
 from .devices import send
+from .frequency import apr, hybrid_augment
 from .streams import seed_for, uniform
 
 _all_ = ["OPERATIONS", "augmix", "augmix_draws", "autoaugment", "autocontrast", "equalize", "posterize", "rotate",
@@ -157,19 +159,19 @@ def cutmix(images:Tensor, # uint8 [B,3,H,W]
 
 # %% ../nbs/11_augment.ipynb #8bcafe8e
 AUGMENTATIONS = {}  # name, as in `gwi.methods` -> function
-MIXING = set()  # names of those that need the neighbour of each image
+MIXING = {}  # names of those that need the images behind each image -> how many
 COPIED = set()  # names of those that work on a list of two copies of every image
 ON_HOST = set()  # names of those whose few random numbers are drawn on the host
 
 def register_augmentation(name:str, # as in `gwi.methods.Method.augment`
-                          mixing:bool=False, # whether an image is mixed with the next one of the batch
+                          mixing:int=0, # with how many next images of the batch an image is mixed
                           copied:bool=False, # whether the list holds a second copy of image i, with the index ~i
                           on_host:bool=False, # whether `draw` gives the indices on the host, to wait for no device
                          ): # a decorator, which leaves the function as it is
     "Enter a function (images, labels, draw, augmentation, n_classes) -> (images, labels) into `AUGMENTATIONS`."
     def enter(function):
         AUGMENTATIONS[name] = function
-        if mixing: MIXING.add(name)
+        if mixing: MIXING[name] = mixing
         if copied: COPIED.add(name)
         if on_host: ON_HOST.add(name)
         return function
@@ -196,10 +198,23 @@ def _augmix(images, labels, draw, augmentation, n_classes):
 def _augmix_clean(images, labels, draw, augmentation, n_classes):
     return augmix_beside(images, *draw("augmix"), augmentation.augmix_severity), labels
 
-@register_augmentation("mixup", mixing=True, on_host=True)
+@register_augmentation("mixup", mixing=1, on_host=True)
 def _mixup(images, labels, draw, augmentation, n_classes):
     return mixup(images, F.one_hot(labels, n_classes).float(), *draw("mixup"), augmentation.mixup_alpha)
 
-@register_augmentation("cutmix", mixing=True, on_host=True)
+@register_augmentation("cutmix", mixing=1, on_host=True)
 def _cutmix(images, labels, draw, augmentation, n_classes):
     return cutmix(images, F.one_hot(labels, n_classes).float(), *draw("cutmix"), augmentation.cutmix_alpha)
+
+# %% ../nbs/11_augment.ipynb #691e50a0
+@register_augmentation("trivialaugment", on_host=True)
+def _trivial_augment(images, labels, draw, augmentation, n_classes):
+    return as_float(trivial_augment(images, *draw("trivialaugment"))), labels
+
+@register_augmentation("apr", mixing=1, on_host=True)
+def _apr(images, labels, draw, augmentation, n_classes):
+    return apr(images, *draw("apr")), labels
+
+@register_augmentation("hybrid", mixing=2, on_host=True)
+def _hybrid(images, labels, draw, augmentation, n_classes):
+    return hybrid_augment(images, *draw("hybrid")), labels
