@@ -102,6 +102,12 @@ class Train:
     sync_batchnorm: bool
     peak: float = between(0.001, 0.999, default=0.3)
     label_smoothing: float = between(0, 0.999, default=0.0)
+    ema: float = between(0, 0.99999, default=0.0)
+    sam_rho: float = between(1e-6, default=0.05)
+    rsc_features: float = between(0.001, 0.999, default=1 / 3)
+    rsc_batch: float = between(0.001, 1, default=1 / 3)
+    drop_p: float = between(0, 0.9, default=0.1)
+    drop_size: float = between(0.01, 1, default=0.5)
 
     def __post_init__(self):
         if self.schedule not in ("cosine", "step") or self.peak == Train.peak: return
