@@ -128,7 +128,7 @@ def _check_choices(s):
         ("attack.seeds", s.attack.seeds, s.seeds),
         ("lowdata.seeds", s.lowdata.seeds, s.seeds),
         ("ablation.seeds", s.ablation.seeds, s.seeds),
-        ("ablation.methods", s.ablation.methods, [name for name in s.core if name in trained and METHODS[name].mask]),
+        ("ablation.methods", s.ablation.methods, [name for name in s.core if name in trained]),
         ("lowdata.shares", s.lowdata.shares, range(1, 100)),
         ("attack.autoattack", s.attack.autoattack, ATTACKS),
         ("corruption.names", s.corruption.names, CORRUPTIONS + HELD_OUT),
@@ -163,9 +163,12 @@ def _check_attack(s):
 
 def _check_ablation(s):
     "Every change by itself must be a setting of `inhibition`, or several."
-    for key, values in s.ablation.changes.items():
-        path = f"ablation.changes.{key}"
+    stated = dict(changes=s.ablation.changes, plain=s.ablation.plain or {})
+    for name, key, values in [(name, key, values) for name, part in stated.items() for key, values in part.items()]:
+        path = f"ablation.{name}.{key}"
         _require(isinstance(values, list), f"{path}: {values!r} is not a list")
+        _require(name != "plain" or set(key.split(",")) <= set(CHANGEABLE),
+                 f"{path}: without a regularised step only {', '.join(CHANGEABLE)} can be changed")
         for i, value in enumerate(values):
             _require(value not in values[:i], f"{path}[{i}]: {value!r} stands there twice")
             try: changed = with_changes(s, changes_of(key, value))
@@ -173,6 +176,9 @@ def _check_ablation(s):
             _check_layers(s, changed.inhibition, f"{path}[{i}]")
     _require(s.ablation.methods or not s.ablation.changes,
              "ablation.methods: empty; name the methods whose settings are changed, or set ablation.changes to {}")
+    for name in s.ablation.methods:
+        _require(METHODS[name].mask or real_changes(s, name) or not s.ablation.changes,
+                 f"ablation.methods: {name!r} has no regularised step, and no change of another setting is named")
 
 def _check_tuned(s):
     "What the search found must be there for every tuned method, and be settings that a method may have of its own."

@@ -204,10 +204,12 @@ class Lowdata:
 
 @dataclass(frozen=True)
 class Ablation:
-    "Settings of `inhibition` changed, one at a time or (`weight,period`) several; a search is one on held-out images."
+    """Settings changed, one at a time or (`weight,period`) several; a search is one on held-out images. `plain`: the
+    changes of methods without a regularised step; None: what they have of `changes`."""
     methods: list[str]
     changes: dict
     seeds: list[int]
+    plain: dict|None = None
 
 @dataclass(frozen=True)
 class Features:
@@ -288,7 +290,9 @@ def real_changes(s:Settings,
                  method:str, # a name from METHODS
                 ) -> list: # (key, value)
     "The changes of the ablation that change something: the others are the runs of the main table."
-    pairs = [(key, value) for key, values in s.ablation.changes.items() for value in values]
+    is_own = s.ablation.plain is not None and not METHODS[method].mask
+    changes = s.ablation.plain if is_own else s.ablation.changes
+    pairs = [(key, value) for key, values in changes.items() for value in values]
     return [pair for pair in pairs if _differs(s, method, *pair)]
 
 # %% ../nbs/29_settings.ipynb #5e771128
