@@ -29,15 +29,15 @@ class Protocol:
 
 # %% ../nbs/12_protocols.ipynb #b7c0681c
 _INHIBITION = ("kernels", "grouping_kernel", "grouping", "map_kernels", "weighting", "inhibition")
-_TRAINING = ("processes", "streams", "data.datasets", "data.streaming", "augmix", "augment", "weights", "models",
-             *_INHIBITION, "objective", "compiled", "batches", "checkpoint", "train")
+_TRAINING = ("processes", "streams", "data.datasets", "data.streaming", "augmix", "frequency", "augment", "weights",
+             "models", *_INHIBITION, "dropping", "updating", "objective", "compiled", "batches", "checkpoint", "train")
 _TESTING = ("processes", "data.datasets", "data.streaming", "augmix", "augment", "weights", "models", "objective",
             "checkpoint", "measures", "predictions", "evaluate")
 _CORRUPTED = (*_TESTING, "filters", "weather", "corruption", "data.corrupted")
 _ATTACKED = (*_TESTING, "streams", "attack")
 _LOOKED_AT = (*_TESTING, "streams", *_INHIBITION)
-NEUTRAL = ("paths", "console", "devices", "methods", "protocols", "settings", "params", "runs", "rows", "meaning",
-           "data.download", "data.catalogue", "data.readers", "data.fetch")
+NEUTRAL = ("paths", "console", "devices", "methods", "protocols", "fields", "settings", "params", "runs", "rows",
+           "meaning", "data.download", "data.catalogue", "data.readers", "data.fetch")
 
 # %% ../nbs/12_protocols.ipynb #dab36a3d
 _TABLE = (
