@@ -648,6 +648,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                'gwi.objective.Objective.regularised': ('objective.html#objective.regularised', 'gwi/objective.py'),
                                'gwi.objective._clash': ('objective.html#_clash', 'gwi/objective.py'),
                                'gwi.objective._cross_entropy': ('objective.html#_cross_entropy', 'gwi/objective.py'),
+                               'gwi.objective._of_views': ('objective.html#_of_views', 'gwi/objective.py'),
                                'gwi.objective._up_and_down': ('objective.html#_up_and_down', 'gwi/objective.py'),
                                'gwi.objective._with_consistency': ('objective.html#_with_consistency', 'gwi/objective.py'),
                                'gwi.objective.check_parts': ('objective.html#check_parts', 'gwi/objective.py'),

@@ -55,7 +55,7 @@ def as_method(run:Run,
               indices:Tensor, # [b] int64, as in `Batch`
               number:int|tuple, # of the batch; several: their images behind each other
               num_classes:int,
-             ) -> tuple[Tensor,Tensor]: # float32 [b,3,H,W] (or [3b,3,H,W]) in [0,1], labels as in `Batch`
+             ) -> tuple[Tensor,Tensor]: # float32 [b,3,H,W] in [0,1], or views [2b] or [3b]; labels as in `Batch`
     "Images and labels as the run's method sees them; for AugMix's loss the clean images, then two augmented views."
     if run.spec.augment not in augment.ON_HOST: indices = devices.send(indices, images.device)
     def view(name):
@@ -175,7 +175,9 @@ class Batches:
         indices = _numbered(self.chosen, positions)
         images, labels = as_method(self.run, images, labels, indices, numbers, self.num_classes)
         indices, layout = _on_device(indices), memory_format(self.run.settings.train)
-        if self.n_behind: images, labels, indices = (part[:-self.n_behind] for part in (images, labels, indices))
+        if self.n_behind:
+            images = images.unflatten(0, (-1, len(labels)))[:, :-self.n_behind].flatten(0, 1)  # of every view
+            labels, indices = labels[:-self.n_behind], indices[:-self.n_behind]
         images = images.contiguous(memory_format=layout).unflatten(0, (-1, len(numbers), len(labels) // len(numbers)))
         parts = zip(images.unbind(1), labels.chunk(len(numbers)), indices.chunk(len(numbers)))
         return [Batch(views.flatten(0, 1).contiguous(memory_format=layout), *part) for views, *part in parts]

@@ -55,11 +55,11 @@ def apr_pair(images:Tensor, # float [B,3,H,W] in [0,1]
 def apr(images:Tensor, # uint8 [B,3,H,W]
         key:int, # from `seed_for`
         indices:Tensor, # [B] int64; on the CPU the random numbers are drawn there
-       ) -> Tensor: # float32 [B,3,H,W] in [0,1]
-    "APR-SP (Chen et al. 2021): `apr_single`, then `apr_pair`."
+       ) -> tuple[Tensor,Tensor]: # float32 [B,3,H,W] in [0,1] each
+    "APR-SP (Chen et al. 2021): `apr_single`, and that with `apr_pair` behind it; both are trained on."
     check_batch(images, indices)
-    key = seed_for(key, "apr")
-    return apr_pair(apr_single(images, key, indices), key, indices).clamp(0, 1)
+    single = apr_single(images, key := seed_for(key, "apr"), indices)
+    return single, apr_pair(single, key, indices).clamp(0, 1)
 
 # %% ../nbs/10_frequency.ipynb #f4e9000e
 SIGMA = 0.5  # pixels, of the Gaussian that cuts (released code, CIFAR)
@@ -102,8 +102,8 @@ def hybrid_pair(images:Tensor, # float [B,3,H,W] in [0,1]
 def hybrid_augment(images:Tensor, # uint8 [B,3,H,W]
                    key:int, # from `seed_for`
                    indices:Tensor, # [B] int64; on the CPU the random numbers are drawn there
-                  ) -> Tensor: # float32 [B,3,H,W] in [0,1]
-    "HybridAugment++, both variants (Yucel et al. 2023, PS): `hybrid_single`, then `hybrid_pair`."
+                  ) -> tuple[Tensor,Tensor]: # float32 [B,3,H,W] in [0,1] each
+    "HybridAugment++, PS (Yucel et al. 2023): `hybrid_single`, and that with `hybrid_pair` behind it, both trained on."
     check_batch(images, indices)
-    key = seed_for(key, "hybrid")
-    return hybrid_pair(hybrid_single(images, key, indices), key, indices).clamp(0, 1)
+    single = hybrid_single(images, key := seed_for(key, "hybrid"), indices)
+    return single, hybrid_pair(single, key, indices).clamp(0, 1)

@@ -16,7 +16,7 @@ class Method:
     source: str                   # where the method comes from
     augment: str | None = None    # of `gwi.augment.AUGMENTATIONS`; None: crop and flip alone
     mask: str | None = None       # of `gwi.inhibition.MASKS`; None: no regularised step
-    loss: str = "cross-entropy"   # or "jensen-shannon": AugMix's, over three views
+    loss: str = "cross-entropy"   # or "jensen-shannon": AugMix's, over three views; or "views": the sum over two
     orth: bool = True             # the orthogonality loss in the regularised step
     adversarial: str | None = None  # "free" or "pgd": training on adversarial images
     attention: str | None = None  # "sge": Spatial Group-wise Enhance where the others are inhibited
@@ -59,7 +59,8 @@ class Method:
         "The parts, as the provenance of rows writes them."
         parts = dict(augment=self.augment, mask=self.mask, orth=self.orth, adversarial=self.adversarial)
         parts |= dict(jsd=self.jsd, sge=self.attention == "sge", tuned=self.tuned)
-        younger = dict(drop=self.drop, gradient=self.gradient) | ({} if self.decay == 1 else dict(decay=self.decay))
+        younger = dict(drop=self.drop, gradient=self.gradient, views=True if self.loss == "views" else None,
+                       decay=None if self.decay == 1 else self.decay)
         return parts | {name: value for name, value in younger.items() if value is not None}  # older rows know none
 
 # %% ../nbs/20_methods.ipynb #c0570002
@@ -71,7 +72,7 @@ def passes(method:Method,
           ) -> float: # in passes of `standard`
     "What an image costs, in forward and backward passes through the network (our count)."
     probe = _FORWARD + _TO_MAPS  # finds out without a gradient of the weights
-    ordinary = 3.0 if method.jsd else 1.0
+    ordinary = {"jensen-shannon": 3.0, "views": 2.0}.get(method.loss, 1.0)
     if method.drop == "rsc": ordinary += probe + _FORWARD
     if method.gradient == "sam": ordinary *= 2
     if method.adversarial == "pgd": ordinary += pgd_steps * probe
@@ -106,9 +107,10 @@ _TABLE += (
            marker=(5, 1, 0)),
     Method("trivialaugment", "Müller and Hutter 2021", augment="trivialaugment", label="TrivialAugment",
            colour="#BF812D", marker=(3, 2, 0)),
-    Method("apr-sp", "Chen et al. 2021", augment="apr", label="APR-SP", colour="#01665E", marker=(7, 1, 0)),
-    Method("hybridaugment", "Yucel et al. 2023", augment="hybrid", label="HybridAugment++", colour="#35978F",
-           marker=(8, 2, 0)),
+    Method("apr-sp", "Chen et al. 2021", augment="apr", loss="views", label="APR-SP", colour="#01665E",
+           marker=(7, 1, 0)),
+    Method("hybridaugment", "Yucel et al. 2023", augment="hybrid", loss="views", label="HybridAugment++",
+           colour="#35978F", marker=(8, 2, 0)),
 )
 
 # %% ../nbs/20_methods.ipynb #680f77c8

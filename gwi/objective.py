@@ -36,8 +36,11 @@ def _with_consistency(logits, labels, augmentation, smoothing=0.0):
     consistency = augmentation.jsd_weight * jensen_shannon(logits)
     return task_loss(logits[:len(labels)], labels, smoothing) + consistency
 
+def _of_views(logits, labels, augmentation, smoothing=0.0): # [2B,K]: views of the same images, behind each other
+    return sum(task_loss(view, labels, smoothing) for view in logits.split(len(labels)))
+
 # (logits, labels, augmentation, share of the uniform distribution in the labels) -> scalar
-LOSSES = {"cross-entropy": _cross_entropy, "jensen-shannon": _with_consistency}
+LOSSES = {"cross-entropy": _cross_entropy, "jensen-shannon": _with_consistency, "views": _of_views}
 
 # %% ../nbs/34_objective.ipynb #b56b4c58
 ATTENTION = {"sge": models.add_sge}  # (model, layer, groups) changes the model
@@ -188,6 +191,10 @@ def check_parts(names:list[str]|None=None, # of methods; None: all of the table
 def _clash(method):
     "Two parts of a method that have no definition together."
     if method.drop and method.mask: return f"drop {method.drop!r} and mask {method.mask!r} both damp the same maps"
-    if method.drop and method.jsd: return f"drop {method.drop!r} wants one view of an image, {method.loss} has three"
+    if (method.loss == "views") != (method.augment in augment.VIEWS):
+        several = ", ".join(augment.VIEWS)
+        return f"augment {method.augment!r} and loss {method.loss!r}: only {several} give several views"
+    if method.drop and (method.jsd or method.loss == "views"):
+        return f"drop {method.drop!r} wants one view of an image, loss {method.loss!r} has several"
     if method.adversarial and (other := method.drop or method.gradient):
         return f"adversarial {method.adversarial!r} and {other!r} each change the gradient of the ordinary step"

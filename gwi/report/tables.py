@@ -154,17 +154,18 @@ class Table:
         return wide.reindex(index=frame["row"].unique(), columns=columns)
 
     def passes(self) -> pd.Series:
-        "What the method of each row costs."
-        return self.frame.groupby("row").method.first().map(self.costs)
+        "What the method of each row costs; not a number where that is not known."
+        return self.frame.groupby("row").method.first().map(self.costs).astype(float)
 
     def text(self, bold, escape) -> list:
         "Header and body as lists of cells; turned round beyond eight columns."
         wide = self.wide([cell_text(c, bold, escape) for c in self.frame.itertuples()]).fillna("")
         seeds = self.frame.groupby("row").seeds.agg(lambda s: "-".join(str(k) for k in sorted(set(s))))
         wide.insert(0, "seeds", seeds.reindex(wide.index))
-        if self.costs: wide.insert(1, "passes", self.passes().map("{:.2f}".format).replace("nan", "").reindex(wide.index))
+        if self.costs: wide.insert(1, "passes", self.passes().map("{:.2f}".format).replace("nan", ""))
         wide = wide.rename(index=escape, columns=escape)
-        if wide.shape[1] > 9 + bool(self.costs) and not self.name.startswith("transfer"): wide = wide.T  # who attacks whom stays
+        is_long = wide.shape[1] > 9 + bool(self.costs)
+        if is_long and not self.name.startswith("transfer"): wide = wide.T  # who attacks whom stays
         return [["", *wide.columns], *([name, *cells] for name, cells in zip(wide.index, wide.to_numpy().tolist()))]
 
 # %% ../../nbs/report/43_tables.ipynb #f30a0007
