@@ -20,6 +20,7 @@ from .augmix import (OPERATIONS, augmix, augmix_beside, augmix_draws, autoaugmen
                         trivial_augment)
 from .devices import send
 from .frequency import apr, hybrid_augment
+from .pixmix import pixmix
 from .streams import seed_for, uniform
 
 _all_ = ["OPERATIONS", "augmix", "augmix_draws", "autoaugment", "autocontrast", "equalize", "posterize", "rotate",
@@ -213,6 +214,10 @@ def _cutmix(images, labels, draw, augmentation, n_classes):
 @register_augmentation("trivialaugment", on_host=True)
 def _trivial_augment(images, labels, draw, augmentation, n_classes):
     return as_float(trivial_augment(images, *draw("trivialaugment"))), labels
+
+@register_augmentation("pixmix", on_host=True)
+def _pixmix(images, labels, draw, augmentation, n_classes):
+    return pixmix(images, *draw("pixmix")), labels
 
 @register_augmentation("apr", mixing=1, views=2, on_host=True)
 def _apr(images, labels, draw, augmentation, n_classes):

@@ -107,6 +107,7 @@ _TABLE += (
            marker=(5, 1, 0)),
     Method("trivialaugment", "Müller and Hutter 2021", augment="trivialaugment", label="TrivialAugment",
            colour="#BF812D", marker=(3, 2, 0)),
+    Method("pixmix", "Hendrycks et al. 2022", augment="pixmix", label="PixMix", colour="#C51B7D", marker=(5, 0, 0)),
     Method("apr-sp", "Chen et al. 2021", augment="apr", loss="views", label="APR-SP", colour="#01665E",
            marker=(7, 1, 0)),
     Method("hybridaugment", "Yucel et al. 2023", augment="hybrid", loss="views", label="HybridAugment++",

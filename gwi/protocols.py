@@ -29,8 +29,9 @@ class Protocol:
 
 # %% ../nbs/12_protocols.ipynb #b7c0681c
 _INHIBITION = ("kernels", "grouping_kernel", "grouping", "map_kernels", "weighting", "inhibition")
-_TRAINING = ("processes", "streams", "data.datasets", "data.streaming", "augmix", "frequency", "augment", "weights",
-             "models", *_INHIBITION, "dropping", "updating", "objective", "compiled", "batches", "checkpoint", "train")
+_TRAINING = ("processes", "streams", "data.datasets", "data.streaming", "augmix", "frequency", "pixmix", "augment",
+             "weights", "models", *_INHIBITION, "dropping", "updating", "objective", "compiled", "batches",
+             "checkpoint", "train")
 _TESTING = ("processes", "data.datasets", "data.streaming", "augmix", "augment", "weights", "models", "objective",
             "checkpoint", "measures", "predictions", "evaluate")
 _CORRUPTED = (*_TESTING, "filters", "weather", "corruption", "data.corrupted")
