@@ -11,7 +11,8 @@ from ..methods import METHODS, passes
 from ..settings import tuned_settings, with_changes
 
 # %% ../../nbs/report/42_cost.ipynb #c0420004
-COSTED = ("clean", "corruption", "corruption-ce", "attack")  # tables with the column
+COSTED = ("clean", "clean-class_error", "corruption", "corruption-ce", "corruption-class_error", "attack", "features",
+          "lowdata", "training")  # tables with the column: those with a method in each row
 
 def costs(profile:str, # of the rows
          ) -> dict[str,float]: # method -> passes of an image; empty for a profile that is not here
