@@ -97,13 +97,13 @@ _TABLE = (
 
 # %% ../nbs/20_methods.ipynb #c03a0002
 _TABLE += (
-    Method("rsc", "Huang et al. 2020", drop="rsc", controls=("standard",), label="RSC", colour="#1B7837",
+    Method("rsc", "Huang et al. 2020", drop="rsc", controls=("standard",), label="RSC", colour="#5E3C99",
            marker=(3, 0, 0)),
-    Method("dropblock", "Ghiasi et al. 2018", drop="block", controls=("standard",), label="DropBlock", colour="#5AAE61",
+    Method("dropblock", "Ghiasi et al. 2018", drop="block", controls=("standard",), label="DropBlock", colour="#998EC3",
            marker=(4, 0, 0)),
     Method("spatial-dropout", "Tompson et al. 2015", drop="channel", controls=("standard",), label="spatial dropout",
-           colour="#A6DBA0", marker=(6, 0, 0)),
-    Method("sam", "Foret et al. 2021", gradient="sam", controls=("standard",), label="SAM", colour="#762A83",
+           colour="#D4B9DA", marker=(6, 0, 0)),
+    Method("sam", "Foret et al. 2021", gradient="sam", controls=("standard",), label="SAM", colour="#00B5C9",
            marker=(5, 1, 0)),
     Method("trivialaugment", "Müller and Hutter 2021", augment="trivialaugment", label="TrivialAugment",
            colour="#BF812D", marker=(3, 2, 0)),
