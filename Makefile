@@ -20,6 +20,7 @@ part := $(if $(PART),--part "$(PART)")
 jobs := $(if $(JOBS),--jobs $(JOBS))
 minutes := $(if $(MINUTES),--minutes $(MINUTES))
 data := $(if $(DATA),--data "$(DATA)")
+local := $(if $(DATA),GWI_DATA="$(if $(filter /%,$(DATA)),,$(CURDIR)/)$(DATA)")
 name := $(if $(filter command,$(firstword $(origin NAME))),--name "$(NAME)")
 
 help:  ## list the targets
@@ -28,6 +29,7 @@ help:  ## list the targets
 	@echo "          (none: params.yaml as it is, at first small)"
 	@echo "  PART=name one part of a profile of several studies   JOBS=n stages at a time"
 	@echo "  MINUTES=m stop after m minutes; the same command goes on"
+	@echo "  repro, verify, prove-equal: DATA=folder of data sets that you have (or one of them); looked at first"
 	@echo "  kit: PROFILE=cifar10-exact-gpu, DATA=archive where the images lie, THERE=3.12 the Python of that machine;"
 	@echo "    there: bash kit/run.sh MINUTES=9 OUT=folder [EARLIER=rows.tar.gz]; back here: make kit-import FROM=folder"
 	@echo "  report-folder: DATA holds <class>/* or train/<class>/*, test/<class>/*"
@@ -52,7 +54,7 @@ install: .venv/installed  ## make .venv with the hash-locked dependencies and th
 	@touch $@
 
 repro: install  ## run the pipeline in the root, or that of PROFILE, and compare its rows with the committed ones
-	@$(RUN) python -m gwi.pipeline repro $(profile) $(part) $(jobs) $(minutes)
+	@$(RUN) $(local) python -m gwi.pipeline repro $(profile) $(part) $(jobs) $(minutes)
 
 report: install  ## tables, figures, report.html of the rows that are there (unfinished: a draft in .cache/draft)
 	@$(RUN) python -m gwi.pipeline report $(profile)
@@ -70,10 +72,10 @@ pipelines: install  ## make settings in full and pipelines of the profiles, or o
 	@$(RUN) python -m gwi.pipeline pipelines $(if $(PROFILE),--profile "$(PROFILE)")
 
 verify: install  ## check where the rows come from and the tables, and compute a sample of the rows anew here
-	@$(RUN) python -m gwi.tools.verify
+	@$(RUN) $(local) python -m gwi.tools.verify
 
 prove-equal: install  ## show that changed code gives the results of before, byte by byte, and write it into the ledger
-	@$(RUN) python -m gwi.tools.prove $(if $(FROM),--from "$(FROM)") $(if $(DRY),--dry) $(if $(ONLY),--only "$(ONLY)")
+	@$(RUN) $(local) python -m gwi.tools.prove $(if $(FROM),--from "$(FROM)") $(if $(DRY),--dry) $(if $(ONLY),--only "$(ONLY)")
 
 weights: install  ## publish the weights of the core methods' first seed, with a card, in results/PROFILE/weights
 	@$(RUN) python -m gwi.tools.verify --publish "$(or $(PROFILE),cifar10-cpu)"

@@ -55,15 +55,16 @@ def as_method(run:Run,
               indices:Tensor, # [b] int64, as in `Batch`
               number:int|tuple, # of the batch; several: their images behind each other
               num_classes:int,
-             ) -> tuple[Tensor,Tensor]: # float32 [b,3,H,W] in [0,1], or views [2b] or [3b]; labels as in `Batch`
-    "Images and labels as the run's method sees them; for AugMix's loss the clean images, then two augmented views."
+             ) -> tuple[Tensor,Tensor]: # float32 [b,3,H,W] in [0,1], or several views; labels as in `Batch`
+    "Images and labels as the run's method sees them; for AugMix's loss the clean images, then the augmented views."
     if run.spec.augment not in augment.ON_HOST: indices = devices.send(indices, images.device)
     def view(name):
         def draw(part): return _keys(run, f"{part}{name}", number), indices
         if run.spec.augment is None: return augment.as_float(images), labels
         return augment.AUGMENTATIONS[run.spec.augment](images, labels, draw, run.settings.augment, num_classes)
     if not run.spec.jsd: return view("")
-    return torch.cat([augment.as_float(images), view("1")[0], view("2")[0]]), labels
+    views = [view(f"{k}")[0] for k in range(1, run.spec.augmented + 1)]
+    return torch.cat([augment.as_float(images), *views]), labels
 
 # %% ../nbs/35_batches.ipynb #0763a1e0
 def _on_device(x): return devices.send(x, devices.device()) # without waiting

@@ -28,7 +28,7 @@ def parameters_of(run:Run) -> dict: # as the provenance of its rows writes them
     probed = dict(layer=inhibition.layer, n_groups=inhibition.n_groups)  # where features are looked at, in every run
     return dict(augment=recorded(settings.augment), model=recorded(settings.model), train=recorded(settings.train),
                 share=run.share, per_class=run.per_class, seed=run.seed, method=run.method, spec=run.spec.recorded(),
-                inhibition=recorded(inhibition) if run.spec.mask else probed)
+                inhibition=recorded(inhibition) if run.spec.inhibits else probed)
 
 # %% ../nbs/36_checkpoint.ipynb #0400ec47
 def identity_of(run:Run) -> str: # 64 hex digits

@@ -245,6 +245,7 @@ def check_compilable(run):
 
 def _obstacle(run):
     if processes.world() > 1: return f"it is for one process, not {processes.world()}; set machine.launcher to null"
+    if run.spec.view: return f"{run.method} has a damped view, which is not compiled"
     if run.spec.mask and run.settings.inhibition.first_inference == "shared":
         return "inhibition.first_inference shared is not compiled; set it to eval"
     if run.spec.drop: return f"{run.method} mutes maps in the ordinary step, which is not compiled with it"

@@ -361,13 +361,23 @@ def loss(self:GroupWiseInhibition,
 def shared(self:GroupWiseInhibition,
            forward, # () -> logits [B,K], the caller's forward pass, with gradients recorded
            labels:Tensor, # [B], or [B,K]
+           by=score, # (logits, labels) -> scalar, what the gradient is of
           ) -> tuple[Tensor, tuple]: # the logits, still to be differentiated, and what `loss` takes as `first`
     "The caller's forward pass as the first inference; only what it got right enters the score (our choice)."
     features, logits = _recorded(self.layers, forward, lambda out: out)
     n = len(labels)  # the first n; AugMix's other views follow
     right = correct(logits[:n], labels)
-    grads = torch.autograd.grad(score(logits[:n][right], labels[right]), features, retain_graph=True)
+    grads = torch.autograd.grad(by(logits[:n][right], labels[right]), features, retain_graph=True)
     return logits, ([a[:n].detach() for a in features], [grad[:n] for grad in grads])
+
+# %% ../nbs/09_inhibition.ipynb #edb2c83d
+@patch
+def masked(self:GroupWiseInhibition,
+           images:Tensor, # [B,3,H,W]
+           masks:list, # [B,C,H,W] for every layer; None: nothing is damped there
+          ) -> tuple[Tensor, list]: # logits [B,K], features [B,C,H,W] of every layer before the mask
+    "The network on damped features; its modules keep their modes."
+    return second_inference(self.model, self.layers, images, masks)
 
 # %% ../nbs/09_inhibition.ipynb #b168b3fd
 @patch

@@ -24,6 +24,8 @@ class Method:
     gradient: str | None = None   # of `gwi.updating.GRADIENTS`; None: that of the loss at the weights as they are
     tuned: str | None = None      # the settings of `inhibition` are those that the search found for this method
     decay: float = 1.0            # factor of the weight decay
+    augmented: int = 2            # augmented views of an image in the Jensen-Shannon loss
+    view: str | None = None       # of `gwi.inhibition.MASKS`: the features so damped are one more view in that loss
     controls: tuple = ()          # methods that differ from it in one thing
     label: str | None = None      # as people read it; None: made from the name
     colour: str | None = None     # of figures, with `marker` and `dash`; a combination has those of its parts
@@ -34,6 +36,17 @@ class Method:
     def jsd(self) -> bool:
         "Whether the loss wants three views of every image."
         return self.loss == "jensen-shannon"
+
+    @property
+    def views(self) -> int:
+        "Forward and backward passes an image that an ordinary step takes, free replays apart."
+        if self.loss == "views": return 2
+        return 1 + self.augmented + bool(self.view) if self.jsd else 1
+
+    @property
+    def inhibits(self) -> bool:
+        "Whether features are damped while training, so that the settings of `inhibition` are its own."
+        return bool(self.mask or self.view)
 
     @property
     def free(self) -> bool:
@@ -59,9 +72,9 @@ class Method:
         "The parts, as the provenance of rows writes them."
         parts = dict(augment=self.augment, mask=self.mask, orth=self.orth, adversarial=self.adversarial)
         parts |= dict(jsd=self.jsd, sge=self.attention == "sge", tuned=self.tuned)
-        younger = dict(drop=self.drop, gradient=self.gradient, views=True if self.loss == "views" else None,
-                       decay=None if self.decay == 1 else self.decay)
-        return parts | {name: value for name, value in younger.items() if value is not None}  # older rows know none
+        parts |= {"views": True} if self.loss == "views" else {}
+        neutral = dict(decay=1.0, augmented=2, view=None, drop=None, gradient=None)  # older rows do not know them
+        return parts | {name: getattr(self, name) for name, value in neutral.items() if getattr(self, name) != value}
 
 # %% ../nbs/20_methods.ipynb #c0570002
 _FORWARD, _TO_MAPS = 1 / 3, 1 / 3
@@ -72,7 +85,8 @@ def passes(method:Method,
           ) -> float: # in passes of `standard`
     "What an image costs, in forward and backward passes through the network (our count)."
     probe = _FORWARD + _TO_MAPS  # finds out without a gradient of the weights
-    ordinary = {"jensen-shannon": 3.0, "views": 2.0}.get(method.loss, 1.0)
+    ordinary = float(method.views)
+    if method.view: ordinary += _TO_MAPS * (method.views - 1)  # what matters is found in the same pass
     if method.drop == "rsc": ordinary += probe + _FORWARD
     if method.gradient == "sam": ordinary *= 2
     if method.adversarial == "pgd": ordinary += pgd_steps * probe
@@ -188,6 +202,25 @@ _TABLE += (
            "random-mask+augmix-clean-tuned"),
 )
 
+# %% ../nbs/20_methods.ipynb #7b74750c
+def _view(name, mask, augmented=2, controls=()):
+    return Method(name, "ours", augment="augmix", loss="jensen-shannon", view=mask, augmented=augmented,
+                  controls=controls, **_VIEWS.get(name, {}))
+
+_VIEWS = {
+    "damped-view": dict(colour="#1B7837", marker="D"),
+    "random-view": dict(colour="#7FBF7B", marker="8"),
+    "plain-view": dict(colour="#A6DBA0", marker="v"),
+    "damped-view-for-one": dict(colour="#1B7837", marker="d"),
+    "random-view-for-one": dict(colour="#7FBF7B", marker="h"),
+}
+_TABLE += (
+    _view("plain-view", "ones"), _view("random-view", "permuted"),
+    _view("damped-view", "reversed", controls=("augmix+jsd", "plain-view", "random-view")),
+    _view("random-view-for-one", "permuted", augmented=1),
+    _view("damped-view-for-one", "reversed", augmented=1, controls=("augmix+jsd", "random-view-for-one")),
+)
+
 # %% ../nbs/20_methods.ipynb #20848f1d
 def by_name(table # of methods
            ) -> dict[str, Method]: # in the order of the table
@@ -214,6 +247,7 @@ def _step_of(method):
 
 def _base_of(method):
     "The method of the table that this one is combined with: its other parts; None if there are none."
+    if method.view: return None
     base = _same(augment=method.augment, loss=method.loss, adversarial=method.adversarial, attention=method.attention,
                  drop=method.drop, gradient=method.gradient, decay=method.decay)
     return base if base and base.name != "standard" else None

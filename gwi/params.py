@@ -19,7 +19,7 @@ import yaml
 from .data.catalogue import CATALOGUE, OFFICIAL_C, SOURCES, STREAMABLE  # noqa: F401
 from .methods import METHODS
 from .paths import ConfigError, params_file, root
-from .protocols import ATTACKS, CORRUPTIONS, HELD_OUT
+from .protocols import ATTACKS, BAR, CORRUPTIONS, HELD_OUT
 from .settings import LAYERS, MODELS, SECTIONS, Claims, Data, Settings, Train, named_layers, variants  # noqa: F401
 from .settings import changes_of, comparison, corrupted_name, real_changes, section, stages_of, tuned_settings
 from .settings import CHANGEABLE, with_changes
@@ -53,7 +53,7 @@ def _check_names(s):
     _check_layers(s, s.inhibition, "inhibition.layer")
 
 def _check_methods(s):
-    masked = [name for name, method in METHODS.items() if method.mask]
+    masked = [name for name, method in METHODS.items() if method.inhibits]
     _among("methods.plain", s.methods.plain, [name for name in METHODS if name not in masked])
     _among("methods.inhibited", s.methods.inhibited, masked)
     for name, path in (("standard", "methods.plain"), ("gwi", "methods.inhibited")):
@@ -68,7 +68,7 @@ def _check_data(s):
     _require(data.streamed or not s.augment.crop_scale,
              "augment.crop_scale: only streamed pictures are cropped at random sizes;"
              " set it to null, or data.streamed to true")
-    _require(data.path or not source.own or not data.official,
+    _require(data.path or not source.own or source.home or not data.official,
              f"data.path: missing; source {data.source!r} needs a directory or archive")
     _require(data.official != data.name.endswith("-standin"),
              f"data.name: {data.name!r} must end in -standin if, and only if, data.official is false;"
@@ -131,7 +131,7 @@ def _check_choices(s):
         ("ablation.methods", s.ablation.methods, [name for name in s.core if name in trained]),
         ("lowdata.shares", s.lowdata.shares, range(1, 100)),
         ("attack.autoattack", s.attack.autoattack, ATTACKS),
-        ("corruption.names", s.corruption.names, CORRUPTIONS + HELD_OUT),
+        ("corruption.names", s.corruption.names, CORRUPTIONS + HELD_OUT + BAR),
     )
     for row in table: _among(*row)
 
@@ -177,7 +177,7 @@ def _check_ablation(s):
     _require(s.ablation.methods or not s.ablation.changes,
              "ablation.methods: empty; name the methods whose settings are changed, or set ablation.changes to {}")
     for name in s.ablation.methods:
-        _require(METHODS[name].mask or real_changes(s, name) or not s.ablation.changes,
+        _require(METHODS[name].inhibits or real_changes(s, name) or not s.ablation.changes,
                  f"ablation.methods: {name!r} has no regularised step, and no change of another setting is named")
 
 def _check_tuned(s):
@@ -187,7 +187,7 @@ def _check_tuned(s):
         path = f"tuned.{name}"
         _require(name in tunable, f"{path}: unknown; valid: {', '.join(tunable)}")
         _require(isinstance(changes, dict), f"{path}: {changes!r} is not a mapping of settings")
-        _require(METHODS[name].mask or set(changes) <= set(CHANGEABLE),
+        _require(METHODS[name].inhibits or set(changes) <= set(CHANGEABLE),
                  f"{path}: {name} has no regularised step; it can have {', '.join(CHANGEABLE)} of its own")
         _check_layers(s, with_changes(s, changes, path).inhibition, f"{path}.layer")
     for name in s.methods.plain + s.methods.inhibited: tuned_settings(s, name)

@@ -282,7 +282,7 @@ def with_changes(s:Settings, # of a profile
 def _differs(s, method, key, value):
     "Whether a change makes another run of the method: one without a regularised step has none of its settings."
     for name, new in changes_of(key, value).items():
-        section = s.train if name in CHANGEABLE else s.inhibition if METHODS[method].mask else None
+        section = s.train if name in CHANGEABLE else s.inhibition if METHODS[method].inhibits else None
         if section and new != getattr(section, name, None): return True
     return False
 
@@ -290,7 +290,7 @@ def real_changes(s:Settings,
                  method:str, # a name from METHODS
                 ) -> list: # (key, value)
     "The changes of the ablation that change something: the others are the runs of the main table."
-    is_own = s.ablation.plain is not None and not METHODS[method].mask
+    is_own = s.ablation.plain is not None and not METHODS[method].inhibits
     changes = s.ablation.plain if is_own else s.ablation.changes
     pairs = [(key, value) for key, values in changes.items() for value in values]
     return [pair for pair in pairs if _differs(s, method, *pair)]

@@ -21,11 +21,11 @@ import torch
 
 from .. import devices
 from ..console import progress
-from ..corruption import ALL, check_images, corrupt
+from ..corruption import ALL, FUNCTIONS, check_images, corrupt
 from .catalogue import CATALOGUE, OFFICIAL_C, Corrupted
 from .datasets import Dataset, first_per_class, portable
-from .download import archive_members, existing, obtain, replacing, unpack
-from .readers import resized
+from .download import archive_members, copy_at_hand, existing, obtain, replacing, unpack
+from .cifar import resized
 from .streaming import Files, Images
 
 # %% ../../nbs/data/28_corrupted.ipynb #5a497f3f
@@ -68,10 +68,11 @@ def generate(images:np.ndarray, # uint8 [N,H,W,3]
 
 # %% ../../nbs/data/28_corrupted.ipynb #5934c3e2
 def read_corrupted(folder, # a regenerated set, or the official CIFAR-10-C
-                   name:str, # one of `ALL`
+                   name:str, # a corruption
                   ) -> tuple[np.ndarray, np.ndarray]: # uint8 [5,N,H,W,3] (read as needed), int64 [N]
     "Read one corruption; FileNotFoundError or ValueError names the file that is missing or of wrong shape or order."
-    if name not in ALL: raise ValueError(f"read_corrupted: unknown corruption {name!r}; valid: {', '.join(ALL)}")
+    if name not in FUNCTIONS:
+        raise ValueError(f"read_corrupted: unknown corruption {name!r}; valid: {', '.join(FUNCTIONS)}")
     for f in (f"{name}.npy", "labels.npy"):
         if Path(folder, f).is_file(): continue
         raise FileNotFoundError(f"{f} is not in {Path(folder).name!r}; generate the corrupted set or unpack it there")
@@ -97,12 +98,14 @@ def _published(source:str) -> Corrupted:
 def _place(published:Corrupted, names, path, mirror, downloads, official) -> Path: # folder or archive
     "The user's unpacked set, or the archive, obtained."
     inside = [f"{name}.npy" if published.arrays else f"{name}/1" for name in names]
+    if not path and official: path = copy_at_hand((published.name, *(file.name for file in published.files)), inside)
     for folder in [existing(path), existing(path)/published.name] if path else []:
         if folder.is_dir() and any((folder/name).exists() for name in inside): return folder
     if published.files:
         return obtain(published.files[0], path=path, mirror=mirror, downloads=downloads, official=official)
     raise ValueError(f"{published.name}: {path or 'no path'} holds none of {inside[0]}, ...; "
-                     "name the folder with <corruption>/<severity>/<class>/*")
+                     "name the folder with <corruption>/<severity>/<class>/*, or the folder of data that holds it: "
+                     "GWI_DATA=…")
 
 # %% ../../nbs/data/28_corrupted.ipynb #77104cdf
 def _arrays(place:Path, names): # yields (name, array)
@@ -233,7 +236,7 @@ def read_corrupted_files(folder, # what `fetch_corrupted` made of images in fold
 
 # %% ../../nbs/data/28_corrupted.ipynb #24132d22
 def severities(folder, # a corrupted set: regenerated, or fetched by `fetch_corrupted`
-               name:str, # one of `ALL`
+               name:str, # a corruption
               ) -> list: # of five `Images` or `Files`, severity 1 first
     "The five corrupted test sets of a corruption."
     if Path(folder, "files.json").is_file(): return read_corrupted_files(folder, name)
@@ -298,7 +301,7 @@ class Made:
         self.labels = few.labels
         self.images = devices.send(torch.from_numpy(np.ascontiguousarray(few.images)), devices.device())
 
-    def severities(self, name:str # one of `ALL`
+    def severities(self, name:str # a corruption
                   ) -> list[OnDevice]: # of five, severity 1 first
         "The five corrupted test sets of a corruption."
         if name in self.kept: return self.kept[name]

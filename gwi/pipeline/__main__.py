@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from .. import params
-from ..paths import ConfigError
+from ..paths import ConfigError, data_folder
 from .notebooks import run_stage
 from .reproduce import print_stages, reproduce_all, say_report
 from .stages import CODE, write_pipelines
@@ -24,6 +24,7 @@ from .stages import CODE, write_pipelines
 def _repro(args) -> int: # the status to end with
     "The pipeline, the comparison, the page."
     from gwi.pipeline import results
+    data_folder()  # a wrong one is an error before any work
     status = reproduce_all(args.profile, args.part, args.force, args.jobs)
     if status: return status
     results.compare(params.load())

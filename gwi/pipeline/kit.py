@@ -136,7 +136,7 @@ def with_data(s, # Settings
     from gwi.data.catalogue import CATALOGUE
     if not path: return s
     source = CATALOGUE[s.data.source]
-    if not (source.files or source.own or source.given_as):
+    if not (source.files or source.own):
         raise ConfigError(f"DATA: the source {source.name} reads no file; leave DATA out")
     return replace(s, data=replace(s.data, path=path))
 

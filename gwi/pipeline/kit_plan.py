@@ -118,9 +118,8 @@ def measured_pace(crew:Crew, run:Run, choices=CHOICES, seconds:float=2.0) -> dic
 def passes(method:Method # of the table
           ) -> float: # ordinary training steps that cost as much as one of this method, on average
     "Rough: three views of a sample; a regularised step behind every third; AugMix a third of a step, or half that."
-    views = 3 if method.loss == "jensen-shannon" else 1
-    augmix = {"augmix": 0.35, "augmix-clean": 0.2}.get(method.augment, 0) * (2 if views == 3 else 1)
-    return views + augmix + (0.6 if method.mask else 0)
+    augmix = {"augmix": 0.35, "augmix-clean": 0.2}.get(method.augment, 0) * (method.augmented if method.jsd else 1)
+    return method.views + augmix + (0.6 if method.mask else 0)
 
 class Plan:
     "Which runs are left, and how long they take; asked by one thread, told by many."

@@ -133,7 +133,7 @@ def _check_methods(s):
     train.check_parts([*s.methods.plain, *s.methods.inhibited])
 
 def _layers_wanted(s) -> list: # (layer, n_groups)
-    variants = [run.settings.inhibition for run in select("all", s) if run.spec.mask]
+    variants = [run.settings.inhibition for run in select("all", s) if run.spec.inhibits]
     return list(dict.fromkeys((each.layer, each.n_groups) for each in (s.inhibition, *variants)))
 
 # %% ../../nbs/pipeline/50_notebooks.ipynb #24ae6c85

@@ -70,14 +70,14 @@ def expected_rows(s) -> dict: # (run, protocol) -> stage that writes it
     return {(file.parent.name, file.stem): stage for file, stage in expected_files(s).items() if file.suffix == ".csv"}
 
 # %% ../../nbs/pipeline/48_stages.ipynb #ed9bb870
-_IMAGES = ("streams", "data.catalogue", "data.download", "data.streaming", "data.datasets", "data.readers",
-           "tools.standins")
+_IMAGES = ("streams", "data.catalogue", "data.download", "data.streaming", "data.datasets", "data.cifar",
+           "data.readers", "tools.standins")
 _ROWS = ("settings", "params", "rows", "pipeline.stages", "pipeline.results")
 _TABLES = (*_ROWS, "report.naming", "report.reading", "report.tables", "report.claims")
 TEXTS = {"tables": "report/texts.yaml", "figures": "report/texts.yaml"}  # stage -> wordings that it writes
 CODE = {
     "fetch": (*_IMAGES, "data.fetch"),
-    "corrupt": (*_IMAGES, "filters", "weather", "corruption", "data.corrupted"),
+    "corrupt": (*_IMAGES, "filters", "weather", "bar", "corruption", "data.corrupted"),
     "train": RAN_THROUGH["training-pgd"],
     **{protocol: RAN_THROUGH[protocol] for protocol in EVALUATIONS},
     "evaluate": tuple(dict.fromkeys(module for protocol in EVALUATIONS for module in RAN_THROUGH[protocol])),

@@ -31,7 +31,7 @@ def _read_measure(measure):
     "protocol, condition, level and metric of `attack fgsm 8`; '' for a metric that is not named."
     protocol, condition, *rest = measure.split()
     level, metric = rest + ["-", ""][len(rest):]
-    return protocol, condition.replace("held-out_mean", "held-out mean"), level_text(level.replace("-", "")), metric
+    return protocol, condition.replace("_mean", " mean"), level_text(level.replace("-", "")), metric
 
 # %% ../../nbs/report/45_claims.ipynb #78c11749
 def measured(rows:pd.DataFrame, # of one profile, data set and network
@@ -178,6 +178,7 @@ def image_errors(arrays:dict # from `read_explain`
 # %% ../../nbs/report/45_claims.ipynb #ea32f26f
 MEASURES = {"clean clean": "clean error", "corruption mCE": "mean corruption error",
             "corruption held-out_mean": "mean error of the 4 held-out corruptions",
+            "corruption C-bar_mean": "mean error of C-bar's 10 corruptions",
             "features occlusion": "share of right answers that one hidden patch turns wrong",
             "features cam_area": "area of Grad-CAM (% of the map)"}
 

@@ -190,7 +190,7 @@ def summary_text(rows:pd.DataFrame, # of one profile, data set and network
     lines = []
     for kind in EFFECT_KINDS:
         differences = effects(rows, kind, reference, (method,))
-        differences = differences[~differences.condition.isin(("mCE", "held-out mean"))]
+        differences = differences[~differences.condition.isin(("mCE", "held-out mean", "C-bar mean"))]
         if differences.empty or differences.n.max() < 2: continue
         lower, higher = differences[differences.high < 0], differences[differences.low > 0]
         lines.append([f"error {text(f'effects.{kind}')}", len(differences), _listed(lower), _listed(higher)])

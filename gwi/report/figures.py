@@ -20,7 +20,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from ..methods import style
-from ..protocols import CORRUPTIONS, HELD_OUT
+from ..protocols import BAR, CORRUPTIONS, HELD_OUT
 from .naming import NUMBERS, base_dataset, full_title, in_order, label, method_order, text
 from .reading import explained, figure_file, main_runs, numbers, seed_values, studies, summary, validate
 from .tables import Table, caption, pipe, sentences, state
@@ -162,7 +162,8 @@ def frameless(figure:Figure) -> Figure:
 
 # %% ../../nbs/report/44_figures.ipynb #4e2646d4
 CORRUPTION_FAMILIES = {"the 15 corruptions": CORRUPTIONS, "noise": CORRUPTIONS[:3], "blur": CORRUPTIONS[3:7],
-                       "weather": CORRUPTIONS[7:11], "digital": CORRUPTIONS[11:], "held out": HELD_OUT}
+                       "weather": CORRUPTIONS[7:11], "digital": CORRUPTIONS[11:], "held out": HELD_OUT,
+                       "C-bar": BAR}
 @figure_of("corruption", "F3", crowded=True)
 def figure_severity(rows:pd.DataFrame) -> Figure: # two columns wide
     "Error against severity, for all corruptions and by family."

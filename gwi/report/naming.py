@@ -20,7 +20,7 @@ import yaml
 
 from ..data import catalogue
 from ..methods import METHODS, method_order
-from ..protocols import CORRUPTIONS, HELD_OUT, PROTOCOLS
+from ..protocols import BAR, CORRUPTIONS, HELD_OUT, PROTOCOLS
 
 # %% ../../nbs/report/41_naming.ipynb #f28a0006
 @cache
@@ -105,8 +105,9 @@ def note(dataset:str, # as in the rows
 
 # %% ../../nbs/report/41_naming.ipynb #f28a0018
 ORDER = ("clean", *CORRUPTIONS, "mCE", *(f"mean ({k} of 15)" for k in range(1, 15)), *HELD_OUT, "held-out mean",
-         *(f"mean ({k} of 4)" for k in range(1, 4)), "fgsm", "pgd", "autoattack", "share", "k", "unchanged", "n_groups",
-         "layer", "weight", "orth_weight", "period", "start", "grouping", "reverse", "selection", "first_inference")
+         *(f"mean ({k} of 4)" for k in range(1, 4)), *BAR, "C-bar mean", *(f"mean ({k} of 10)" for k in range(1, 10)),
+         "fgsm", "pgd", "autoattack", "share", "k", "unchanged", "n_groups", "layer", "weight", "orth_weight", "period",
+         "start", "grouping", "reverse", "selection", "first_inference")
 
 def _condition_rank(conditions, protocols):
     "condition -> what it is sorted by: its place in ORDER, then its name, pgd20 before pgd100."

@@ -317,10 +317,11 @@ def write_tables(rows:pd.DataFrame, # from `read_rows`
 # %% ../../nbs/report/43_tables.ipynb #05f5fa89
 def _about(entry, rows, listed):
     "Which rows an entry of the list is about."
-    base, of_study = rows.dataset.str.removesuffix("-standin"), rows.protocol != "speed"
+    base, of_study = rows.dataset.str.replace(r"-(standin|heldout)$", "", regex=True), rows.protocol != "speed"
     if entry.kind == "dataset" and entry.name.endswith("-c"):
         return (base == entry.name.removesuffix("-c")) & (rows.condition == "test set")
-    if entry.kind == "dataset": return of_study & (~base.isin(listed) if entry.name == "folder" else base == entry.name)
+    if entry.kind == "dataset" and entry.name == "folder": return of_study & ~base.isin(listed - {"folder"})
+    if entry.kind == "dataset": return of_study & (base == entry.name)
     if entry.kind == "network": return of_study & rows.model.map(lambda name: fnmatchcase(name, entry.name))
     if entry.kind == "method": return of_study & (rows.method == entry.name)
     protocol, _, what = entry.name.partition(":")

@@ -51,7 +51,7 @@ def training_work(run, n_train:int) -> dict: # kind -> images
     training, spec = run.settings.train, run.spec
     steps = max(1, training.epochs * n_train // training.batch)
     batches = -(-steps // training.free_replays) if spec.free else steps  # replays see the same batch
-    work = {"free step" if spec.free else "step": steps * training.batch * (3 if spec.jsd else 1),
+    work = {"free step" if spec.free else "step": steps * training.batch * spec.views,
             augmented(spec): batches * training.batch}
     if spec.adversarial == "pgd": work["gradient"] = steps * training.batch * training.pgd_steps
     regularised = measure.regularised_steps(run, steps) if spec.mask else 0

@@ -75,6 +75,7 @@ def side_of(tree:Path) -> Path:
 def _environment(tree, desk):
     "The package of one side, a root for itself, one thread."
     common = {k: v for k, v in os.environ.items() if not k.startswith("GWI_")}
+    if data := paths.data_folder(): common["GWI_DATA"] = str(data.resolve())
     return common | dict(GWI_ROOT=str(desk), GWI_CACHE=str(desk / ".cache"), GWI_LOG=str(desk / "log"),
                          GWI_DEVICE="cpu", PYTHONPATH=str(tree), OMP_NUM_THREADS="1", PYTHONUNBUFFERED="1")
 

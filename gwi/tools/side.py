@@ -128,7 +128,8 @@ def corrupted_case(desk, kind): # digest of its corrupted set
 # %% ../../nbs/tools/78_side.ipynb #d4e5307b
 def train_case(desk, kind, method, stop=STEPS): # digests of a training, and its log
     s, dataset = desk.dataset(kind)
-    s = replace(s, tuned={m: {"period": 1} for m in ("gwi", "extra-step", "random-mask")})
+    tuned = [m for m in the("METHODS").values() if m.tuned]
+    s = replace(s, tuned={m.tuned: {"period": 1} if m.mask else {"weight_decay": 1e-3} for m in tuned})
     digests, desk.training = trained(the("make_run")(s, method, 0), dataset, kind == "small/", stop)
     return dict(steps=digests) | (dict(log=json.dumps(desk.training.log)) if stop == STEPS else {})
 

@@ -27,15 +27,15 @@ from ..data.datasets import first_per_class
 from ..data.download import archive_members, replacing
 from ..data.readers import digits
 from ..data.streaming import Images, decode
-from ..paths import cache, root
+from ..paths import cache, data_folder, root
 
 # %% ../../nbs/tools/64_standins.ipynb #8cbc9947
-def available(shared=None, # folder of the archives of real images; None = ../shared/data beside the project
+def available(shared=None, # folder of the archives of real images; None = `GWI_DATA`, or shared/data beside the project
              ) -> bool:
     "Whether there are real images to make stand-ins of."
     return _shared(shared).is_dir()
 
-def _shared(shared) -> Path: return Path(shared or root().parent/"shared"/"data")
+def _shared(shared) -> Path: return Path(shared or data_folder() or root().parent/"shared"/"data")
 
 def _members(shared, name:str): # yields (PurePosixPath, bytes)
     "The files of one of the archives, in its order."
@@ -282,7 +282,7 @@ STANDINS = {name: CATALOGUE[name].standin for name in SOURCES if CATALOGUE[name]
 
 def make(source:str, # a source that is downloaded or the user's own; with "-c" behind it for its corrupted set
          out, # folder for the files, which have their official names; replaced as a whole
-         *, shared=None, # folder of the archives of real images; None = ../shared/data beside the project
+         *, shared=None, # as for `available`
          seed:int=0, # of the corrupted sets
          n_train:int|None=None, # training images; None = a few hundred
          n_test:int|None=None, # test images; None = 20 to 200; a corrupted set may have fewer than the clean one

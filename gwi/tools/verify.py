@@ -29,7 +29,7 @@ import torch
 from .. import evaluate, meaning, models, params, paths, protocols, rows, train
 from ..checkpoint import parameters_of
 from ..data import corrupted, datasets
-from ..data.fetch import fetch
+from ..data.fetch import fetch, is_at_hand
 from ..objective import make_model
 from ..pipeline import results, stages
 from ..report import claims, tables
@@ -111,18 +111,18 @@ def support_is_current() -> bool:
         return _same_file(f"{out}/support.md", folder / "support.md")
 
 # %% ../../nbs/tools/77_verify.ipynb #529b75b3
-OWN = ("GWI_ROOT", "GWI_CACHE", "GWI_LOG")  # variables of the environment that say where things lie
+OWN = ("GWI_ROOT", "GWI_CACHE", "GWI_LOG", "GWI_DATA")  # variables of the environment that say where things lie
 
 @contextmanager
 def elsewhere(): # yields the project's root
     "A folder that is the project's root for as long as the block runs."
-    before, home = {key: os.environ.get(key) for key in OWN}, paths.root()
+    before, home, data = {key: os.environ.get(key) for key in OWN}, paths.root(), paths.data_folder()
     with tempfile.TemporaryDirectory() as folder:
         for name in ("settings.ini", "params.yaml"): shutil.copy(home / name, folder)
         if paths.ledger_path().is_file():
             (Path(folder) / "results").mkdir()
             shutil.copy(paths.ledger_path(), Path(folder) / "results")
-        os.environ |= dict(zip(OWN, (folder, f"{folder}/.cache", f"{folder}/log")))
+        os.environ |= dict(zip(OWN, (folder, f"{folder}/.cache", f"{folder}/log", str(data.resolve()) if data else "")))
         try: yield home
         finally:
             for key, value in before.items(): os.environ.pop(key) if value is None else os.environ.update({key: value})
@@ -145,7 +145,7 @@ def prepared_dataset(s:params.Settings, home:Path) -> datasets.Dataset:
     "Clean and corrupted images, made here."
     if s.data.path and not Path(s.data.path).is_absolute():
         s = replace(s, data=replace(s.data, path=str((home / s.data.path).resolve())))
-    dataset = fetch(s.data, data_dir(s))
+    dataset = fetch(s.data, data_dir(s), downloads=home / "data" / "downloads")
     corrupted.prepare(s, dataset, corrupted_dir(s))
     return dataset
 
@@ -192,6 +192,9 @@ def reevaluated(profile:str="cifar10-cpu") -> pd.DataFrame: # as `beside_committ
         s = sampled(settings_at(home, profile))
         if s.data.path and not (home / s.data.path).exists():
             raise FileNotFoundError(f"{s.data.path}: not there; the pictures of {s.data.name} are needed")
+        if not s.data.path and not is_at_hand(s.data, home / "data" / "downloads"):
+            raise FileNotFoundError(f"the pictures of {s.data.name} are not here; name the folder that holds them: "
+                                    "make verify DATA=…")
         dataset, found = prepared_dataset(s, home), []
         for k, file in enumerate(published):
             run, names = parse_run(file.stem, s), EVALUATED if k < 2 else ("clean",)
