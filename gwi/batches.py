@@ -55,7 +55,7 @@ def as_method(run:Run,
               indices:Tensor, # [b] int64, as in `Batch`
               number:int|tuple, # of the batch; several: their images behind each other
               num_classes:int,
-             ) -> tuple[Tensor,Tensor]: # float32 [b,3,H,W] (or [3b,3,H,W]) in [0,1], labels as in `Batch`
+             ) -> tuple[Tensor,Tensor]: # float32 [b,3,H,W] in [0,1], or several views; labels as in `Batch`
     "Images and labels as the run's method sees them; for AugMix's loss the clean images, then the augmented views."
     if run.spec.augment not in augment.ON_HOST: indices = devices.send(indices, images.device)
     def view(name):
@@ -141,25 +141,25 @@ class Batches:
                  block:int|None=None): # batches that are made at once; None: by the device
         train = dataset.train
         self.run, self.num_classes, self.total = run, len(dataset.classes), total
-        self.is_mixing = run.spec.augment in augment.MIXING
+        self.n_behind = augment.MIXING.get(run.spec.augment, 0)  # neighbours that an image is mixed with
         self.copies = 2 if run.spec.augment in augment.COPIED else 1
         self.chosen = torch.from_numpy(datasets.subset(train.labels, run.share, run.seed, run.per_class))
         is_streamed = isinstance(train, streaming.Files)
         self.source = (_Streamed(run, train, self.chosen, self.positions, total) if is_streamed
                        else _Resident(run, train, self.chosen))
-        # a mixed image needs the one behind it in its own batch
-        self.block = 1 if self.is_mixing else block or block_size(run.settings.train.batch, run.settings.data.size)
+        # a mixed image needs those behind it in its own batch
+        self.block = 1 if self.n_behind else block or block_size(run.settings.train.batch, run.settings.data.size)
         self.made = range(0), []  # numbers of the batches of the last block, and those batches
 
-    def positions(self, number:int) -> Tensor: # int64 [b], or [b+1] to mix; ~i: the second copy of image i
+    def positions(self, number:int) -> Tensor: # int64 [b], or more to mix; ~i: the second copy of image i
         "Positions of this process's part of the batch, within the run's share."
         n = len(self.chosen)
         whole = batch_positions(self.run.seed, number, self.copies * n, self.run.settings.train.batch)
         part = processes.part(whole)
         if self.copies == 2: part = torch.where(part < n, part, ~(part - n))
-        if not self.is_mixing: return part
-        behind = (processes.rank() + 1) * len(part) % len(whole)
-        return torch.cat([part, whole[behind][None]])
+        if not self.n_behind: return part
+        behind = (processes.rank() + 1) * len(part) + torch.arange(self.n_behind)
+        return torch.cat([part, whole[behind % len(whole)]])
 
     def __getitem__(self, number:int) -> Batch:
         if self.block == 1: return self._make((number,))[0]
@@ -176,7 +176,9 @@ class Batches:
         indices = _numbered(self.chosen, positions)
         images, labels = as_method(self.run, images, labels, indices, numbers, self.num_classes)
         indices, layout = _on_device(indices), memory_format(self.run.settings.train)
-        if self.is_mixing: images, labels, indices = images[:-1], labels[:-1], indices[:-1]
+        if self.n_behind:
+            images = images.unflatten(0, (-1, len(labels)))[:, :-self.n_behind].flatten(0, 1)  # of every view
+            labels, indices = labels[:-self.n_behind], indices[:-self.n_behind]
         images = images.contiguous(memory_format=layout).unflatten(0, (-1, len(numbers), len(labels) // len(numbers)))
         parts = zip(images.unbind(1), labels.chunk(len(numbers)), indices.chunk(len(numbers)))
         return [Batch(views.flatten(0, 1).contiguous(memory_format=layout), *part) for views, *part in parts]

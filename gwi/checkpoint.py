@@ -20,7 +20,7 @@ from torch import Tensor
 from . import console, models, paths, processes, rows
 from .objective import make_model
 from .runs import Run, data_dir, weights_path
-from .settings import recorded
+from .fields import recorded
 
 # %% ../nbs/36_checkpoint.ipynb #e606a9f8
 def parameters_of(run:Run) -> dict: # as the provenance of its rows writes them

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['MASKS', 'score', 'correct', 'weighted_mean', 'task_loss', 'positions', 'GroupedLayer', 'reversed_mask',
            'permuted_mask', 'uniform_mask', 'dropout_mask', 'cutout_mask', 'ones_mask', 'fixed_mask', 'evaluating',
-           'GroupWiseInhibition', 'diversity', 'group_channels', 'group_maps', 'importance', 'independence',
-           'orthogonality', 'per_channel', 'reverse', 'reversed_maps']
+           'submodule', 'first_inference', 'second_inference', 'GroupWiseInhibition', 'diversity', 'group_channels',
+           'group_maps', 'importance', 'independence', 'orthogonality', 'per_channel', 'reverse', 'reversed_maps']
 
 # %% ../nbs/09_inhibition.ipynb #3d17d8cb
 import math
@@ -162,8 +162,9 @@ def evaluating(model):
         for module, mode in modes: module.training = mode
 
 # %% ../nbs/09_inhibition.ipynb #08a58907
-def _submodule(model, name):
-    try: return model.get_submodule(name)
+def submodule(model, name):
+    try:
+        return model.get_submodule(name)
     except AttributeError:
         names = [n for n, _ in model.named_modules() if n]
         more = ", …" if len(names) > 40 else ""
@@ -207,7 +208,7 @@ def _recorded(layers, forward, prepare): # name -> module, () -> logits [B,K], m
             raise ValueError(f"layer {name!r} does not run in the forward pass: choose one that does")
     return [features[name] for name in layers], logits
 
-def _first_inference(model, layers, images, labels):
+def first_inference(model, layers, images, labels, score=score): # name -> module; (logits, labels) -> scalar
     "Features and gradients [B,C,H,W] of every layer, and logits, of the unmasked network in eval mode."
     def cut(out):
         if torch.is_grad_enabled(): return out
@@ -219,11 +220,12 @@ def _first_inference(model, layers, images, labels):
     return [a.detach() for a in features], grads, logits.detach()
 
 # %% ../nbs/09_inhibition.ipynb #322ce558
-def _second_inference(model, layers, images, masks): # a mask [B,C,H,W] or None for every layer
+def second_inference(model, layers, images, masks): # a mask [B,C,H,W], maps -> mask, or None for every layer
     "Logits with the features masked, and the features before; the modules keep the caller's modes."
     features, masks = {}, dict(zip(layers, masks))
     def damp(name, module, inputs, out):
         features[name], mask = out, masks.get(name)
+        if callable(mask): mask = mask(out)
         return out.clone() if mask is None else out * mask  # never itself: what follows may work in place
     with _hooked(layers, damp): logits = model(images)
     return logits, list(map(features.get, layers))
@@ -255,7 +257,7 @@ class GroupWiseInhibition:
         for name, value in dict(weight=weight, orth_weight=orth_weight).items(): _check_number(name, value, 0)
         _check_number("label_smoothing", label_smoothing, 0, 1)
         self.label_smoothing = label_smoothing
-        self.layers = {name: _submodule(model, name) for name in ([layer] if isinstance(layer, str) else layer)}
+        self.layers = {name: submodule(model, name) for name in ([layer] if isinstance(layer, str) else layer)}
 
 # %% ../nbs/09_inhibition.ipynb #8bf3f1d1
 @patch
@@ -292,7 +294,7 @@ def _statistics(layer, weights=None):
 def _masks(self:GroupWiseInhibition, images, labels, draw, first=None):
     "Masks and groups of every layer, and the mean statistics."
     if first is None and not self.damps_nothing:
-        first = _first_inference(self.model, self.layers, images, labels)[:2]
+        first = first_inference(self.model, self.layers, images, labels)[:2]
     return self.masks_from(*(first or (None, None)), draw)
 
 @patch(as_prop=True)
@@ -349,7 +351,8 @@ def terms(self:GroupWiseInhibition, images, labels, selected=None, uniform=None,
     with torch.enable_grad():
         if len(images) == 0: return self._differentiable_zero()
         masks, groups, stats = self._masks(images, labels, self._draw_from(images, uniform, indices), first)
-        try: logits, features = _second_inference(self.model, self.layers, images, masks)
+        try:
+            logits, features = second_inference(self.model, self.layers, images, masks)
         except ValueError:  # BatchNorm on one value per channel: a single sample, maps of one pixel behind the layer
             if len(images) > 1: raise
             return self._differentiable_zero()
@@ -379,7 +382,7 @@ def masked(self:GroupWiseInhibition,
            masks:list, # [B,C,H,W] for every layer; None: nothing is damped there
           ) -> tuple[Tensor, list]: # logits [B,K], features [B,C,H,W] of every layer before the mask
     "The network on damped features; its modules keep their modes."
-    return _second_inference(self.model, self.layers, images, masks)
+    return second_inference(self.model, self.layers, images, masks)
 
 # %% ../nbs/09_inhibition.ipynb #b168b3fd
 @patch
@@ -389,7 +392,7 @@ def analyse(self:GroupWiseInhibition,
            ) -> dict: # features, grads, ids, importance, group_maps, maps, logits (of the first layer)
     "Everything between the two inferences, for figures; the network is left untouched."
     _check_images(images, labels)
-    with torch.enable_grad(): features, grads, logits = _first_inference(self.model, self.layers, images, labels)
+    with torch.enable_grad(): features, grads, logits = first_inference(self.model, self.layers, images, labels)
     layer = self._grouped_layer(features[0], grads[0], partial(self._draw_from(images), "centres0"))
     return dict(features=layer.features, grads=grads[0], ids=layer.ids, importance=layer.importance,
                 group_maps=layer.maps, maps=reversed_mask(layer, None), logits=logits)
@@ -405,6 +408,6 @@ def group_confidence(self:GroupWiseInhibition,
     with torch.no_grad(), evaluating(self.model):
         for k in range(self.n_groups):
             alone = torch.where(ids == k, maps, 1.0)
-            logits, _ = _second_inference(self.model, self.layers, images, [alone])
+            logits, _ = second_inference(self.model, self.layers, images, [alone])
             confidences.append(logits.float().softmax(1).gather(1, labels[:, None])[:, 0])
     return torch.stack(confidences, 1)

@@ -11,14 +11,15 @@ import math
 from contextlib import contextmanager
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from . import attack, augment, devices, models, processes
+from .dropping import DROPS, drop_logits
 from .inhibition import MASKS, GroupWiseInhibition, task_loss
 from .methods import METHODS
 from .paths import ConfigError
 from .streams import seed_for, stream, uniform
+from .updating import GRADIENTS
 from .views import InhibitedView, jensen_shannon
 
 # %% ../nbs/34_objective.ipynb #3bb994ec
@@ -28,8 +29,11 @@ def _with_consistency(logits, labels, augmentation, smoothing=0.0):
     consistency = augmentation.jsd_weight * jensen_shannon(logits)
     return task_loss(logits[:len(labels)], labels, smoothing) + consistency
 
+def _of_views(logits, labels, augmentation, smoothing=0.0): # [2B,K]: views of the same images, behind each other
+    return sum(task_loss(view, labels, smoothing) for view in logits.split(len(labels)))
+
 # (logits, labels, augmentation, share of the uniform distribution in the labels) -> scalar
-LOSSES = {"cross-entropy": _cross_entropy, "jensen-shannon": _with_consistency}
+LOSSES = {"cross-entropy": _cross_entropy, "jensen-shannon": _with_consistency, "views": _of_views}
 
 # %% ../nbs/34_objective.ipynb #b56b4c58
 ATTENTION = {"sge": models.add_sge}  # (model, layer, groups) changes the model
@@ -134,16 +138,20 @@ class Objective(nn.Module):
         self.model, self.regulariser, self.run, self.first = model, regulariser, run, None
         self.view = make_view(run, model)
 
-    def forward(self, images, labels, selected=None, uniform=None, is_shared=False):
+    def forward(self, images, labels, selected=None, uniform=None, is_shared=False, done=1.0):
         is_bfloat16 = self.run.settings.train.bfloat16
         with torch.autocast(images.device.type, torch.bfloat16, enabled=is_bfloat16):
             if self.view: return self.view.loss(images, labels, uniform=uniform)[:2]
-            if selected is None: return self.ordinary(images, labels, is_shared)
-            return self.regularised(images, labels, selected, uniform)
+            if selected is not None: return self.regularised(images, labels, selected, uniform)
+            if not self.run.spec.drop: return self.ordinary(images, labels, is_shared)
+            return self.loss_of(drop_logits(self.run, self.model, images, labels, uniform, done), labels)
 
     def ordinary(self, images, labels, is_shared):
         if is_shared: logits, self.first = self.regulariser.shared(lambda: self.model(images), labels)
         else: logits, self.first = self.model(images), None
+        return self.loss_of(logits, labels)
+
+    def loss_of(self, logits, labels):
         settings = self.run.settings
         loss = LOSSES[self.run.spec.loss](logits, labels, settings.augment, settings.train.label_smoothing)
         return loss, logits[:len(labels)]
@@ -195,7 +203,7 @@ def check_parts(names:list[str]|None=None, # of methods; None: all of the table
                ):
     "Raise a ConfigError for a method with a part that no registry has, or with parts that do not fit together."
     registries = dict(augment=augment.AUGMENTATIONS, mask=MASKS, loss=LOSSES, adversarial=ADVERSARIAL,
-                      attention=ATTENTION, view=MASKS)
+                      attention=ATTENTION, view=MASKS, drop=DROPS, gradient=GRADIENTS)
     for name in METHODS if names is None else names:
         method = METHODS[name]
         for part, choices in registries.items():
@@ -210,3 +218,16 @@ def check_parts(names:list[str]|None=None, # of methods; None: all of the table
         if method.jsd and method.augment in augment.COPIED:
             raise ConfigError(f"method {name!r}: {method.loss} has a clean view of every image, {method.augment} a "
                               "clean copy; choose one")
+
+        if clash := _clash(method): raise ConfigError(f"method {name!r}: {clash}; choose one")
+
+def _clash(method):
+    "Two parts of a method that have no definition together."
+    if method.drop and method.mask: return f"drop {method.drop!r} and mask {method.mask!r} both damp the same maps"
+    if (method.loss == "views") != (method.augment in augment.VIEWS):
+        several = ", ".join(augment.VIEWS)
+        return f"augment {method.augment!r} and loss {method.loss!r}: only {several} give several views"
+    if method.drop and (method.jsd or method.loss == "views"):
+        return f"drop {method.drop!r} wants one view of an image, loss {method.loss!r} has several"
+    if method.adversarial and (other := method.drop or method.gradient):
+        return f"adversarial {method.adversarial!r} and {other!r} each change the gradient of the ordinary step"

@@ -33,16 +33,17 @@ class Protocol:
 
 # %% ../nbs/12_protocols.ipynb #b7c0681c
 _INHIBITION = ("kernels", "grouping_kernel", "grouping", "map_kernels", "weighting", "inhibition", "views")
-_TRAINING = ("processes", "streams", "data.datasets", "data.streaming", "augmix", "augment", "weights", "models",
-             *_INHIBITION, "objective", "compiled", "batches", "checkpoint", "train")
+_TRAINING = ("processes", "streams", "data.datasets", "data.streaming", "augmix", "frequency", "pixmix", "augment",
+             "weights", "models", *_INHIBITION, "dropping", "updating", "objective", "compiled", "batches",
+             "checkpoint", "train")
 _TESTING = ("processes", "data.datasets", "data.streaming", "augmix", "augment", "weights", "models", "objective",
             "checkpoint", "measures", "predictions", "evaluate")
 _CORRUPTING = ("filters", "weather", "bar", "corruption", "data.corrupted")
 _CORRUPTED = (*_TESTING, *_CORRUPTING)
 _ATTACKED = (*_TESTING, "streams", "attack")
 _LOOKED_AT = (*_TESTING, "streams", *_INHIBITION)
-NEUTRAL = ("paths", "console", "devices", "methods", "protocols", "settings", "params", "runs", "rows", "meaning",
-           "data.download", "data.catalogue", "data.cifar", "data.readers", "data.fetch")
+NEUTRAL = ("paths", "console", "devices", "methods", "protocols", "fields", "settings", "params", "runs", "rows",
+           "meaning", "data.download", "data.catalogue", "data.cifar", "data.readers", "data.fetch")
 
 # %% ../nbs/12_protocols.ipynb #dab36a3d
 _TABLE = (

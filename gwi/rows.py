@@ -22,7 +22,7 @@ from pathlib import Path
 from . import devices, meaning, paths, protocols
 from .protocols import IN_ROWS
 from .runs import Run, data_dir, provenance_path, rows_path
-from .settings import recorded
+from .fields import recorded
 
 # %% ../nbs/33_rows.ipynb #853b811b
 COLUMNS = ["profile", "run", "dataset", "model", "method", "seed",

@@ -19,6 +19,7 @@ import pandas as pd
 from .. import meaning, params, paths
 from ..paths import atomic_write
 from . import claims, tables
+from .cost import costs
 from .figures import DOTS
 from .naming import full_title, label, method_order, note, text, texts
 from .reading import figure_file, numbers, studies, summary, table_names, validate
@@ -83,9 +84,10 @@ def overview(rows:pd.DataFrame, # of one profile, data set and network
     radii = sorted(set(levels[attacked]))
     means = cells.condition.isin(["clean", "mCE", "held-out mean", "C-bar mean"])
     means |= cells.condition.str.startswith("mean (")
-    caption = tables.caption(numbers(rows, protocols[0]), _overview_title(protocols, radii),
-                             _overview_signs(cells, cells[attacked]))
-    return tables.Table("overview", cells[attacked | means].reset_index(drop=True), caption)
+    known = costs(rows.profile.iloc[0])
+    signs = tables.sentences(_overview_signs(cells, cells[attacked]), text("sign.passes") if known else "")
+    caption = tables.caption(numbers(rows, protocols[0]), _overview_title(protocols, radii), signs)
+    return tables.Table("overview", cells[attacked | means].reset_index(drop=True), caption, known)
 
 # %% ../../nbs/report/47_page.ipynb #70f0ff60
 def _strong(words): return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", plain(words))

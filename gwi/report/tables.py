@@ -8,7 +8,7 @@ __all__ = ['TEX', 'LINE', 'title', 'sentences', 'caption', 'autoattack_sentence'
 
 # %% ../../nbs/report/43_tables.ipynb #4cae1851
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from fastcore.basics import patch
 
 from .. import paths
 from ..protocols import IN_ROWS
+from .cost import COSTED, costs
 from .naming import (NUMBERS, counted, full_title, in_order, label, method_order, metric, note, numbered,
                                row_and_column, text)
 from .reading import Numbers, attacks_of, explain_file, numbers, published, radii
@@ -145,6 +146,7 @@ class Table:
     name: str
     frame: pd.DataFrame
     caption: str
+    costs: dict = field(default_factory=dict)  # method -> passes of an image; empty: no column
     words: typing.ClassVar = 1  # columns on the left that hold words
 
     def wide(self, values) -> pd.DataFrame:
@@ -154,13 +156,19 @@ class Table:
         columns = in_order(frame.assign(method=""))["column"].unique()
         return wide.reindex(index=frame["row"].unique(), columns=columns)
 
+    def passes(self) -> pd.Series:
+        "What the method of each row costs; not a number where that is not known."
+        return self.frame.groupby("row").method.first().map(self.costs).astype(float)
+
     def text(self, bold, escape) -> list:
         "Header and body as lists of cells; turned round beyond eight columns."
         wide = self.wide([cell_text(c, bold, escape) for c in self.frame.itertuples()]).fillna("")
         seeds = self.frame.groupby("row").seeds.agg(lambda s: "-".join(str(k) for k in sorted(set(s))))
         wide.insert(0, "seeds", seeds.reindex(wide.index))
+        if self.costs: wide.insert(1, "passes", self.passes().map("{:.2f}".format).replace("nan", ""))
         wide = wide.rename(index=escape, columns=escape)
-        if wide.shape[1] > 9 and not self.name.startswith("transfer"): wide = wide.T  # who attacks whom stays
+        is_long = wide.shape[1] > 9 + bool(self.costs)
+        if is_long and not self.name.startswith("transfer"): wide = wide.T  # who attacks whom stays
         return [["", *wide.columns], *([name, *cells] for name, cells in zip(wide.index, wide.to_numpy().tolist()))]
 
 # %% ../../nbs/report/43_tables.ipynb #f30a0007
@@ -168,6 +176,7 @@ class Table:
 def to_csv(self:Table) -> str:
     "Numbers: mean, standard deviation, published value and number of images per condition, and the caption."
     frame = self.frame.groupby("row", sort=False).seeds.max().to_frame()
+    if self.costs: frame["passes"] = self.passes()
     wide = {name: self.wide(self.frame[name]) for name in ("mean", "std", "published", "images")}
     for column in wide["mean"]:
         for name, part in wide.items():
@@ -248,7 +257,9 @@ def table(rows:pd.DataFrame, # of one profile, data set and network
          ) -> Table:
     "A table of a protocol: methods × conditions, mean ± standard deviation over seeds."
     shown, number = numbers(rows, name), numbered(rows.dataset.iloc[0], name)
-    return Table(name, shown.cells, caption(shown, signs=_signs(shown), number=f"Table {number}" if number else ""))
+    known = costs(rows.profile.iloc[0]) if name in COSTED else {}
+    signs = sentences(_signs(shown), text("sign.passes") if known else "")
+    return Table(name, shown.cells, caption(shown, signs=signs, number=f"Table {number}" if number else ""), known)
 
 # %% ../../nbs/report/43_tables.ipynb #087018b1
 def state(part:pd.DataFrame, # rows of one profile, data set and network
