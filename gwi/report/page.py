@@ -92,7 +92,7 @@ def _strong(words): return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", plai
 def verdicts(rows:pd.DataFrame, # of one profile, data set and network
              s:params.Settings, # of the same
             ) -> str: # HTML; nothing if the profile states no claims
-    "The claims of a profile, each with its verdict beside it."
+    "The claims of a profile, each with its answers beside it."
     if not s.claims.primary: return ""
     found = claims.assess(rows, s.claims)
     caption = claims.claims_caption(rows, found, s.claims, claims.lacking(found, s))
@@ -101,7 +101,8 @@ def verdicts(rows:pd.DataFrame, # of one profile, data set and network
         head, lines = claims.family_table(found, family)
         if not lines: continue
         title = claims.family_title(found, family)
-        turned = [[line[0], line[-1], *line[1:-1]] for line in [head, *(list(map(_strong, line)) for line in lines)]]
+        k = len(claims.ANSWERS) if claims.is_answered(found, family) else 0
+        turned = [[line[0], *line[len(line) - k:], *line[1:len(line) - k]] for line in [head, *(list(map(_strong, line)) for line in lines)]]
         parts.append(f"<h3>{plain(title)}</h3>\n" + html_table(turned, title, words=True))
     return "".join(parts)
 
