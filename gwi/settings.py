@@ -241,6 +241,7 @@ class Corruption:
     path: str|None
     set: str
     in_memory: bool = False
+    answers: bool = False  # keep which images are wrong, for intervals over images
 
 @dataclass(frozen=True)
 class Attack:

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from .. import params
+from ..answers import answers_file, corrupted_errors, read_answers
 from ..protocols import IN_ROWS
 from .comparing import (arm_words, bootstrap, effect_words, image_errors, measured, pairs, read_measure,
                                   signed, words)
 from .naming import label, metric as metric_of, note, text, texts
-from .inference import DIRECTIONS, SIZES, bonferroni, direction, holm, interval, paired, size
+from .inference import DIRECTIONS, SIZES, bonferroni, crossed_interval, direction, holm, interval, paired, size
 from .reading import attack_word, read_explain, validate
 from .tables import autoattack_sentence, escape, pipe, sentences
 
@@ -278,6 +279,32 @@ def _within(assessed, rows, root) -> str: # Markdown, or nothing
     table = pipe(["networks", "seed", "pictures", "difference"], lines)
     return f"\n## Within one seed\n\n{text('claims.within')}\n\n{table}"
 
+# %% ../../nbs/report/45_claims.ipynb #1c087142
+def _image_differences(r, rows, root): # [seeds, images] in percentage points, or nothing
+    "The difference of a pair of networks on each image, of the seeds whose answers were kept."
+    corrupted, lines = rows[rows.protocol == "corruption"], []
+    for seed in sorted(r.differences):
+        of_seed = corrupted[corrupted.seed == seed]
+        runs = [of_seed.run[of_seed.method == method].iloc[0] for method in (r.arm, r.reference)]
+        files = [answers_file(root, rows.profile.iloc[0], run) for run in runs]
+        if not all(file.is_file() for file in files): continue
+        arm, reference = (corrupted_errors(read_answers(file)) for file in files)
+        lines.append(100 * (arm - reference))
+    return np.array(lines)
+
+def _over_images(assessed, rows, root) -> str: # Markdown, or nothing
+    "Intervals over seeds alone, and over seeds and images."
+    lines = []
+    for r in assessed[(assessed.measure == "corruption mCE") & (assessed.n > 1)].itertuples():
+        d = np.array([]) if " " in r.arm + r.reference else _image_differences(r, rows, root)
+        if len(d) < 2: continue
+        both = effect_words(d.mean(), *crossed_interval(d))
+        lines.append([f"{arm_words(r.arm)} against {arm_words(r.reference)}", len(d), d.shape[1],
+                      effect_words(d.mean(), *interval(d.mean(1))), both])
+    if not lines: return ""
+    table = pipe(["networks", "seeds", "pictures", "over seeds [95 %]", "over seeds and pictures [95 %]"], lines)
+    return f"\n## Other seeds, other pictures\n\n{text('claims.crossed')}\n\n{table}"
+
 # %% ../../nbs/report/45_claims.ipynb #4d911991
 def _markdown(assessed, caption, rows, root):
     "The tables of all families below the caption."
@@ -285,7 +312,7 @@ def _markdown(assessed, caption, rows, root):
     for family in FAMILIES:
         title = f"## {family_title(assessed, family)}\n\n" if family != "primary" else ""
         if (assessed.family == family).any(): parts.append(f"\n{title}{pipe(*family_table(assessed, family))}")
-    return "".join([*parts, _within(assessed, rows, root)])
+    return "".join([*parts, _over_images(assessed, rows, root), _within(assessed, rows, root)])
 
 def _csv(assessed, caption):
     return assessed.drop(columns="differences").assign(caption=caption).to_csv(
