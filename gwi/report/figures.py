@@ -22,9 +22,8 @@ from matplotlib.figure import Figure
 from ..methods import style
 from ..protocols import CORRUPTIONS, HELD_OUT
 from .naming import NUMBERS, base_dataset, full_title, in_order, label, method_order, text
-from .reading import attack_word, explained, figure_file, main_runs, numbers, seed_values, studies, summary
-from .reading import validate
-from .tables import Table, caption, pipe, sentences, state
+from .reading import explained, figure_file, main_runs, numbers, seed_values, studies, summary, validate
+from .tables import Table, attack_word, caption, pipe, sentences, state
 
 # %% ../../nbs/report/44_figures.ipynb #a8ec4d59
 DOTS = 160  # an inch of a PNG
@@ -289,8 +288,8 @@ def _setting(ax, cells, key, places):
             name = column if len(methods) == 1 else f"{label(method)}, {column}"
             shown = color if len(methods) == 1 else style(method)["color"]
             changed = part[part.condition == key]
-            ax.errorbar(changed.level.map(places), changed["mean"], changed["std"], color=shown, fmt=marker, ls="none",
-                        label=name)  # no line: the unchanged setting lies between, and not on it
+            x = changed.level.map(places)  # not joined: the unchanged setting lies between, and not on the line
+            ax.errorbar(x, changed["mean"], changed["std"], color=shown, fmt=marker, ls="none", label=name)
             for mean in part.loc[part.condition == "unchanged", "mean"]: ax.axhline(mean, color=shown, ls="--", lw=0.8)
 
 @figure_of("ablation")
