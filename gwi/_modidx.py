@@ -1232,6 +1232,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                    'gwi.report.naming.texts': ('report/naming.html#texts', 'gwi/report/naming.py')},
             'gwi.report.page': { 'gwi.report.page._about': ('report/page.html#_about', 'gwi/report/page.py'),
                                  'gwi.report.page._anchor': ('report/page.html#_anchor', 'gwi/report/page.py'),
+                                 'gwi.report.page._answers_first': ('report/page.html#_answers_first', 'gwi/report/page.py'),
                                  'gwi.report.page._beside': ('report/page.html#_beside', 'gwi/report/page.py'),
                                  'gwi.report.page._drawn': ('report/page.html#_drawn', 'gwi/report/page.py'),
                                  'gwi.report.page._folded': ('report/page.html#_folded', 'gwi/report/page.py'),

@@ -22,7 +22,8 @@ def write_answers(file:Path,
     shapes = {np.shape(w) for w in wrong.values()}
     if len(shapes) != 1: raise ValueError(f"answers of different shapes: {sorted(shapes)}")
     packed, content = np.packbits(np.stack(list(wrong.values())).astype(bool), axis=None), io.BytesIO()
-    np.savez_compressed(content, conditions=np.array(list(wrong)), shape=np.array([len(wrong), *shapes.pop()]), bits=packed)
+    shape = np.array([len(wrong), *shapes.pop()])
+    np.savez_compressed(content, conditions=np.array(list(wrong)), shape=shape, bits=packed)
     atomic_write(Path(file), content.getvalue())
 
 def read_answers(file:Path) -> dict: # as for `write_answers`

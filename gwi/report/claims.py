@@ -19,7 +19,8 @@ from ..protocols import IN_ROWS
 from .comparing import (arm_words, bootstrap, effect_words, image_errors, measured, pairs, read_measure,
                                   signed, words)
 from .naming import label, metric as metric_of, note, text, texts
-from .inference import DIRECTIONS, SIZES, bonferroni, crossed_interval, direction, holm, interval, paired, size
+from .inference import (DIRECTIONS, SIZES, bonferroni, crossed_interval, direction, holm, interval, paired,
+                                  size)
 from .reading import attack_word, read_explain, validate
 from .tables import autoattack_sentence, escape, pipe, sentences
 
@@ -326,7 +327,8 @@ def _latex(assessed, caption):
     head, *body = [" & ".join(map(escape, line)) + r" \\" for line in [[*_HEAD, *ANSWERS[:-1]], *lines]]
     return "\n".join([
         r"\begin{table}", r"\centering\small\setlength{\tabcolsep}{4pt}", rf"\caption{{{escape(caption)}}}",
-        r"\begin{tabular}{lp{4.1cm}rrllp{2.2cm}p{2.2cm}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}",
+        r"\begin{tabular}{lp{4.1cm}rrllp{2.2cm}p{2.2cm}}", r"\toprule", head,
+        r"\midrule", *body, r"\bottomrule", r"\end{tabular}",
         r"\end{table}"]) + "\n"
 
 # %% ../../nbs/report/45_claims.ipynb #f32a0010

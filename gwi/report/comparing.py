@@ -6,13 +6,13 @@
 __all__ = ['VARIANT', 'MEASURES', 'read_measure', 'measured', 'pairs', 'words', 'arm_words', 'signed', 'effect_words',
            'bootstrap', 'image_errors']
 
-# %% ../../nbs/report/44_comparing.ipynb #ecdbbdb7
+# %% ../../nbs/report/44_comparing.ipynb #55677097
 import numpy as np
 import pandas as pd
 
 from ..protocols import CORRUPTIONS
 from .naming import label
-from .reading import STUDY, corruption_means, level_text, validate
+from .reading import STUDY, corruption_means, level_text
 
 # %% ../../nbs/report/44_comparing.ipynb #78c8606b
 VARIANT = {"corruption mCE": "corruption_error", "clean clean": "error"}  # what an ablation measures -> metric there

@@ -89,6 +89,9 @@ def overview(rows:pd.DataFrame, # of one profile, data set and network
 # %% ../../nbs/report/47_page.ipynb #70f0ff60
 def _strong(words): return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", plain(words))
 
+def _answers_first(line, k): # the last k cells are answers
+    return [line[0], *line[len(line) - k:], *line[1:len(line) - k]]
+
 def answers(rows:pd.DataFrame, # of one profile, data set and network
              s:params.Settings, # of the same
             ) -> str: # HTML; nothing if the profile states no claims
@@ -102,7 +105,7 @@ def answers(rows:pd.DataFrame, # of one profile, data set and network
         if not lines: continue
         title = claims.family_title(found, family)
         k = len(claims.ANSWERS) if claims.is_answered(found, family) else 0
-        turned = [[line[0], *line[len(line) - k:], *line[1:len(line) - k]] for line in [head, *(list(map(_strong, line)) for line in lines)]]
+        turned = [_answers_first(line, k) for line in [head, *(list(map(_strong, line)) for line in lines)]]
         parts.append(f"<h3>{plain(title)}</h3>\n" + html_table(turned, title, words=True))
     return "".join(parts)
 
