@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from . import attack as attacks
-from . import console, corruption, devices, params, paths, processes, rows
+from . import answers, console, corruption, devices, params, paths, processes, rows
 from .checkpoint import load_model
 from .data import corrupted, datasets
 from .inhibition import GroupWiseInhibition, diversity
@@ -52,6 +52,8 @@ def clean(run:Run, model:torch.nn.Module, dataset:datasets.Dataset) -> list[dict
 def corruption_errors(run:Run, model:torch.nn.Module, dataset:datasets.Dataset) -> list[dict]:
     "Error under every corruption and severity, of every class over the 15; of ImageNet-C also relative to AlexNet's."
     settings, (wrong, labels) = run.settings.corruption, corrupted_answers(run, model, dataset)
+    if settings.answers and not run.override:  # of the runs that get rows of this protocol
+        answers.write_answers(rows_path(run, "corruption").with_suffix(".npz"), wrong)
     n = len(labels)
     errors = {name: [100 * float(w.mean()) for w in by_severity] for name, by_severity in wrong.items()}
     records = [record(name, k, value, n) for name, values in errors.items() for k, value in enumerate(values, 1)]

@@ -223,10 +223,18 @@ def diversity(features:Tensor, # [B,C,H,W]
               n_groups:int=6, # N_G
               generator:torch.Generator|None=None, # for the grouping
              ) -> dict: # effective_rank in [1,min(C,H·W)], group_cosine in [-1,1]; means over the batch
-    "Effective rank of the channels' Gram matrix, and mean pairwise cosine between the groups' mean maps."
+    """Effective rank of the channels' Gram matrix, and mean pairwise cosine between the groups' mean maps. A sample of
+    zeros has neither and stays out of both means (all such: rank 1); of identical channels the cosine is 1.
+
+    Our choice of shares: squared singular values (eigenvalues of the Gram matrix), channels not centred. Roy and
+    Vetterli (2007), who named the measure, take the singular values themselves, which gives a larger number."""
     power = torch.linalg.svdvals(features.float().flatten(2)).square()
     share = power / power.sum(1, keepdim=True).clamp(min=1e-30)
     rank = torch.special.entr(share).sum(1).exp()
     means, pairs = group_means(features, group_channels(features, n_groups, generator=generator), n_groups)
     means = torch.nn.functional.normalize(means, dim=2)
-    return dict(effective_rank=rank.mean(), group_cosine=mean_of_pairs(means @ means.mT, pairs).mean())
+    cosine = mean_of_pairs(means @ means.mT, pairs)
+    if n_groups > 1: cosine = cosine.masked_fill(pairs.sum((1, 2)) == 0, 1)  # all channels are one group: alike
+    alive = power.sum(1) > 0
+    if not alive.any(): alive = ~alive
+    return dict(effective_rank=rank[alive].mean(), group_cosine=cosine[alive].mean())

@@ -182,9 +182,10 @@ def _entry(file):
 
 def _copy_arrays(files, folder):
     "Bring the arrays for figures into a folder, which holds no others."
+    def name(file): return file.parent.name + ("" if file.stem == "explain" else f".{file.stem}") + ".npz"
     for old in folder.glob("*.npz"):
-        if old.stem not in {file.parent.name for file in files}: old.unlink()
-    for file in files: paths.atomic_write(folder / f"{file.parent.name}.npz", file.read_bytes())
+        if old.name not in {name(file) for file in files}: old.unlink()
+    for file in files: paths.atomic_write(folder / name(file), file.read_bytes())
 
 def gather(files:list[Path], # rows files and explain.npz of single runs
            out:Path, # folder of the profile's results
@@ -196,7 +197,8 @@ def gather(files:list[Path], # rows files and explain.npz of single runs
     entries = [json.dumps(_entry(file), sort_keys=True) + "\n" for file in tables]
     paths.atomic_write(out / "rows.csv", ",".join(COLUMNS) + "\n" + "".join(rows))
     paths.atomic_write(out / "provenance.jsonl", "".join(entries))
-    _copy_arrays([file for file in files if file.suffix == ".npz"], out / "explain")
+    answers = [file.with_suffix(".npz") for file in tables if file.with_suffix(".npz").is_file()]
+    _copy_arrays([*(file for file in files if file.suffix == ".npz"), *answers], out / "explain")
     counts = Counter()
     for file, own in lines.items(): counts[file.parent.parent.name] += len(own)
     return dict(counts)

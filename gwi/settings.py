@@ -174,6 +174,7 @@ class Corruption:
     path: str|None
     set: str
     in_memory: bool = False
+    answers: bool = False  # keep which images are wrong, for intervals over images
 
 @dataclass(frozen=True)
 class Attack:
@@ -233,6 +234,8 @@ class Claims:
     primary: dict
     tuned: dict
     secondary: dict
+    margins: dict|None = None  # measure -> smallest difference that would matter, in place of `relevant`
+    one_n: bool = False        # the primary comparisons on the seeds that all of them have
 
 # %% ../nbs/29_settings.ipynb #5e77111f
 @dataclass(frozen=True)

@@ -72,7 +72,8 @@ def expected_rows(s) -> dict: # (run, protocol) -> stage that writes it
 _IMAGES = ("streams", "data.catalogue", "data.download", "data.streaming", "data.datasets", "data.cifar",
            "data.readers", "tools.standins")
 _ROWS = ("settings", "params", "rows", "pipeline.stages", "pipeline.results")
-_TABLES = (*_ROWS, "report.naming", "report.reading", "report.tables", "report.claims")
+_TABLES = (*_ROWS, "report.naming", "report.reading", "report.tables", "report.inference",
+           "report.comparing", "answers", "report.claims")
 TEXTS = {"tables": "report/texts.yaml", "figures": "report/texts.yaml"}  # stage -> wordings that it writes
 CODE = {
     "fetch": (*_IMAGES, "data.fetch"),

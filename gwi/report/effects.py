@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COMPARED', 'EFFECT_KINDS', 'EVERY', 'COLOUR_OF', 'effects', 'figure_effects', 'every_method', 'figure_every',
-           'figure_failures', 'summary_text', 'figure_claims', 'draw_claims', 'write_effects']
+           'figure_failures', 'profile_of', 'summary_text', 'figure_claims', 'draw_claims', 'write_effects']
 
 # %% ../../nbs/report/46_effects.ipynb #a4853d27
 from functools import partial
@@ -17,10 +17,12 @@ import pandas as pd
 from .. import params
 from ..methods import style
 from . import claims
-from .claims import arm_words, comparison_words, interval, pairs, words
+from .claims import comparison_words
+from .comparing import arm_words, effect_words, pairs
 from .figures import LOOK, add_caption, class_word, frameless, new_figure, save
+from .inference import DIRECTIONS, bonferroni, interval, omnibus
 from .naming import in_order, label, method_order, text
-from .reading import corruption_means, explained, main_runs, numbers, studies, validate
+from .reading import MEANS, corruption_means, explained, main_runs, numbers, studies, validate
 from .tables import caption, pipe
 
 # %% ../../nbs/report/46_effects.ipynb #0197e0ab
@@ -129,7 +131,9 @@ def _effect(ax, y, r, edge):
         ax.annotate(number, (np.sign(r.effect) * edge, y), ha=side, va="center", color=color, fontsize=7)
         return
     changed = "=" in r.arm and " seeds=" not in r.arm
-    if r.n > 1: ax.plot([r.low, r.high], [y, y], color=color, linewidth=1.4)
+    if np.isfinite(r.low): ax.plot([r.low, r.high], [y, y], color=color, linewidth=1.4)
+    for end, mark in ((r.low, "<"), (r.high, ">")):  # the interval goes on beyond the edge
+        if abs(end) > edge and r.n > 1: ax.plot(np.sign(end) * edge, y, mark, color=color, markersize=4, clip_on=False)
     ax.plot(r.effect, y, "o", color=color, markersize=3.5, markerfacecolor="white" if changed else color)
 
 # %% ../../nbs/report/46_effects.ipynb #f3314793
@@ -183,21 +187,43 @@ def _listed(part):
     words = [f"{label(r.condition)} {r.effect:+.1f}" for r in ranked.itertuples()]
     return ", ".join(words).replace(" -", " −") or "none"
 
+def profile_of(rows:pd.DataFrame, # of one profile, data set and network
+               kind:str, # one of `EFFECT_KINDS`
+               method:str, reference:str,
+              ) -> pd.DataFrame: # in percentage points; empty where one of the two was not measured
+    "Differences of every seed under every condition: seeds × conditions."
+    wide = _errors(validate(rows), kind).pivot(index=["condition", "seed"], columns="method", values="value")
+    if not {method, reference} <= set(wide): return pd.DataFrame()
+    wide = (wide[method] - wide[reference]).unstack("condition").drop(columns=[name for _, name in MEANS], errors="ignore")
+    return wide.dropna(how="all").dropna(axis=1)
+
+def _surviving(profile):
+    "The conditions whose interval excludes 0 when all hold together, with it."
+    level, lines = bonferroni(profile.shape[1]), []
+    for condition, d in profile.items():
+        low, high = interval(d, level)
+        if low > 0 or high < 0: lines.append(f"{label(condition)} {effect_words(d.mean(), low, high)}")
+    return "; ".join(lines) or "none"
+
 def summary_text(rows:pd.DataFrame, # of one profile, data set and network
                  method:str="gwi", reference:str="standard",
                 ) -> str: # Markdown
-    "Conditions with an interval that excludes 0."
+    "Conditions with an interval that excludes 0, those that survive the correction, and the omnibus test."
     lines = []
     for kind in EFFECT_KINDS:
-        differences = effects(rows, kind, reference, (method,))
-        differences = differences[~differences.condition.isin(("mCE", "held-out mean", "C-bar mean"))]
-        if differences.empty or differences.n.max() < 2: continue
-        lower, higher = differences[differences.high < 0], differences[differences.low > 0]
-        lines.append([f"error {text(f'effects.{kind}')}", len(differences), _listed(lower), _listed(higher)])
-    return pipe([f"{label(method)} against {label(reference)}, points", "compared", "lower", "higher"], lines)
+        profile = profile_of(rows, kind, method, reference)
+        if profile.shape[1] == 0 or len(profile) < 2: continue
+        ends = {condition: interval(d) for condition, d in profile.items()}
+        frame = pd.DataFrame(dict(condition=list(ends), effect=profile.mean().to_numpy()))
+        low, high = np.array(list(ends.values())).T
+        lines.append([f"error {text(f'effects.{kind}')}", len(frame), _listed(frame[high < 0]), _listed(frame[low > 0]),
+                      _surviving(profile), f"{omnibus(profile.to_numpy()):.3f}"])
+    head = [f"{label(method)} against {label(reference)}, points", "compared", "lower", "higher",
+            "all together (Bonferroni)", "whole profile, p"]
+    return pipe(head, lines)
 
 # %% ../../nbs/report/46_effects.ipynb #24857db2
-COLOUR_OF = {"supported": "#0072B2", "not supported": "#A6192E"}  # of verdicts, others grey
+COLOUR_OF = dict(zip(DIRECTIONS, ("#0072B2", "#A6192E")))  # of directions, others grey
 
 @matplotlib.rc_context(LOOK)
 def figure_claims(assessed:pd.DataFrame, # from `assess`
@@ -216,23 +242,25 @@ def figure_claims(assessed:pd.DataFrame, # from `assess`
 def _forest(ax, group, relevant):
     "One panel: a line a comparison."
     errors = group.points.iloc[0]
-    if errors: ax.axvspan(-relevant, relevant, color="#EEEEEE", zorder=0)
+    band = relevant if errors else group.margin.iloc[0]
+    ax.axvspan(-band, band, color="#EEEEEE", zorder=0)
     ax.axvline(0, color="#555555", linewidth=0.8, zorder=1)
     for y, r in enumerate(group.itertuples()): _comparison(ax, y, r)
-    names = [f"({r.claim}) {comparison_words(r)}\n{words(r.measure)}" for r in group.itertuples()]
+    names = [f"({r.claim}) {comparison_words(r)}\n{r.what}" for r in group.itertuples()]
     ax.set_yticks(range(len(group)), names, fontsize=7)
-    unit = "in percentage points (left: lower error)" if errors else f"of {words(group.measure.iloc[0])}"
+    unit = "in percentage points (left: lower error)" if errors else f"of {group.what.iloc[0]}"
     ax.set(ylim=(len(group) - 0.4, -0.6), xlabel=f"difference {unit}")
     ax.grid(axis="y", visible=False)
 
 def _comparison(ax, y, r):
-    color, d = COLOUR_OF.get(r.verdict, "#777777"), np.array(list(r.differences.values()))
-    if r.n > 1:
+    color, d = COLOUR_OF.get(r.direction, "#777777"), np.array(list(r.differences.values()))
+    if np.isfinite(r.adjusted_low):
         ax.plot([r.adjusted_low, r.adjusted_high], [y, y], color=color, linewidth=1)
         ax.plot([r.low, r.high], [y, y], color=color, linewidth=3.2, solid_capstyle="butt")
     ax.plot(d, np.full(len(d), y) + 0.27, ".", color=color, markersize=3, alpha=0.6)
     ax.plot(r.effect, y, "o", color="white", markeredgecolor=color, markersize=4.5, zorder=5)
-    ax.annotate(f"{r.verdict} (n = {r.n})", (1.01, y), xycoords=("axes fraction", "data"), va="center", color=color,
+    answers = "\n".join(answer for answer in (r.direction, r.magnitude) if answer)
+    ax.annotate(f"{answers} (n = {r.n})", (1.01, y), xycoords=("axes fraction", "data"), va="center", color=color,
                 fontsize=7, annotation_clip=False)
 
 # %% ../../nbs/report/46_effects.ipynb #f33a0003
@@ -240,7 +268,7 @@ def draw_claims(rows, suite:list[params.Settings], out, root="results") -> dict:
     "claims.svg of every part of a profile that states claims; arguments as for `write_claims`."
     notes = {}
     for suffix, s, part in claims.stated_parts(rows, suite):
-        assessed = claims.assess(part, s.claims) if len(part) else pd.DataFrame(dict(family=["primary"], n=[0]))
+        assessed = claims.assess(part, s.claims, root) if len(part) else pd.DataFrame(dict(family=["primary"], n=[0]))
         computed = assessed.n[assessed.family == "primary"].any()
         notes[f"claims{suffix}"] = "written" if computed else "skipped: none of the primary comparisons was computed"
         if not computed: continue
@@ -254,8 +282,10 @@ def _caption(name, part, root):
     "The caption of a figure of `write_effects`."
     protocol = "corruption" if (part.protocol == "corruption").any() else "clean"
     if name == "failures":
-        runs = [arrays["run"] for arrays in explained(part, root).values()]
-        return caption(numbers(part[part.run.isin(runs)], protocol), text("figure.failures"), root=root)
+        runs = {method: arrays["run"] for method, arrays in explained(part, root).items()}
+        rights = explained(part, root)["gwi"]["differ_first_right"]
+        n = sum(min(9, int((rights == right).sum())) for right in (False, True))
+        return caption(numbers(part[part.run.isin(runs.values())], protocol), text("figure.failures", n=n), root=root)
     if name == "every": return caption(numbers(part, protocol), text("figure.every"), root=root)
     kind = name.removeprefix("effects-").replace("-", " ")
     drawn = part[part.method.isin(("standard", *COMPARED))]
@@ -278,8 +308,9 @@ def write_effects(rows:pd.DataFrame, # from `read_rows`
             try: save(draw(), out / f"{name}{suffix}")
             except ValueError as e: notes[name + suffix] = f"skipped: {e}"
             else: add_caption(out, name + suffix, _caption(name, part, root))
-        table = summary_text(part)
-        if table.count("\n") <= 2: continue  # a head and no line
-        content = f"{_caption('effects-corruption', part, root)}\n\n{table}"
+        made = [summary_text(part, reference=reference) for reference in ("standard", *COMPARED[1:])]
+        made = [table for table in made if table.count("\n") > 2]  # more than a head
+        if not made: continue
+        content = "\n".join([f"{_caption('effects-corruption', part, root)} {text('effects.looked')}\n", *made])
         (out / f"effects{suffix}.md").write_text(content, encoding="utf-8")
     return notes

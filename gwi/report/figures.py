@@ -23,7 +23,7 @@ from ..methods import style
 from ..protocols import BAR, CORRUPTIONS, HELD_OUT
 from .naming import NUMBERS, base_dataset, full_title, in_order, label, method_order, text
 from .reading import explained, figure_file, main_runs, numbers, seed_values, studies, summary, validate
-from .tables import Table, caption, pipe, sentences, state
+from .tables import Table, attack_word, caption, pipe, sentences, state
 
 # %% ../../nbs/report/44_figures.ipynb #a8ec4d59
 DOTS = 160  # an inch of a PNG
@@ -210,14 +210,15 @@ def figure_attack(rows:pd.DataFrame) -> Figure: # two columns wide, with one att
     columns = len(panels) if len(panels) < 5 else 3
     width, height = 6.9 if len(panels) > 1 else 3.3, 0.8 + 1.7 * -(-len(panels) // columns)
     figure, axes = _grid(width, height, rows, panels, columns, sharey=True)
-    ticks = sorted(set(pd.to_numeric(values.level)))
+    ticks, word = sorted(set(pd.to_numeric(values.level))), attack_word(rows)
     for i, (ax, attack) in enumerate(zip(axes, panels)):
         part = values[values.condition == attack]
         clean = values[(values.condition == "clean") & values.n.isin(part.n)]  # no ε = 0 beside other images
         _lines(ax, pd.concat([clean, part]), "level")
         marked = suspect[suspect.condition == attack]
         ax.plot(pd.to_numeric(marked.level), 100 - marked["mean"], "o", mfc="none", mec="black", ms=9, mew=0.7)
-        ax.set(title=label(attack), xlabel="ε × 255", ylabel="" if i % columns else "accuracy (%)", xticks=ticks)
+        ax.set(title=label(attack).replace("AutoAttack", word), xlabel="ε × 255",
+               ylabel="" if i % columns else "accuracy (%)", xticks=ticks)
     return _legend(figure, axes)
 
 # %% ../../nbs/report/44_figures.ipynb #494c8fd7
@@ -288,8 +289,8 @@ def _setting(ax, cells, key, places):
             name = column if len(methods) == 1 else f"{label(method)}, {column}"
             shown = color if len(methods) == 1 else style(method)["color"]
             changed = part[part.condition == key]
-            ax.errorbar(changed.level.map(places), changed["mean"], changed["std"], color=shown, marker=marker,
-                        label=name)
+            x = changed.level.map(places)  # not joined: the unchanged setting lies between, and not on the line
+            ax.errorbar(x, changed["mean"], changed["std"], color=shown, fmt=marker, ls="none", label=name)
             for mean in part.loc[part.condition == "unchanged", "mean"]: ax.axhline(mean, color=shown, ls="--", lw=0.8)
 
 @figure_of("ablation")

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['STUDY', 'KEYS', 'NAMES', 'MEANS', 'ANATOMY', 'BORROW', 'level_text', 'validate', 'read_rows', 'figure_file',
-           'explain_file', 'read_explain', 'attacks_of', 'explained', 'published', 'corruption_means', 'studies',
-           'radii', 'table_names', 'main_runs', 'seed_values', 'Numbers', 'numbers', 'summary', 'compare_rows']
+           'explain_file', 'read_explain', 'attacks_of', 'attack_word', 'explained', 'published', 'corruption_means',
+           'studies', 'radii', 'table_names', 'main_runs', 'seed_values', 'Numbers', 'numbers', 'summary',
+           'compare_rows']
 
 # %% ../../nbs/report/42_reading.ipynb #f29a0003
 from dataclasses import dataclass
@@ -115,6 +116,11 @@ def attacks_of(rows:pd.DataFrame, # of one profile
     runs = set(rows.run[rows.condition == "autoattack"])
     attacked = [e["parameters"]["attack"] for e in entries if e["protocol"] == "attack" and e["run"] in runs]
     return list(dict.fromkeys(name for attack in attacked for name in attack["autoattack"]))
+
+def attack_word(rows, root="results") -> str: # arguments as for `attacks_of`
+    "What AutoAttack is called: by its attacks, where not all four ran."
+    attacks = attacks_of(rows, root) if rows.condition.eq("autoattack").any() else []
+    return " + ".join(a.upper() for a in attacks) if 0 < len(attacks) < 4 else "AutoAttack"
 
 # %% ../../nbs/report/42_reading.ipynb #f29a0045
 def explained(rows:pd.DataFrame, # of one profile, data set and network
@@ -305,6 +311,7 @@ def _cells(values, rows, name):
     cells = in_order(over_seeds.agg(mean=("value", "mean"), std=("value", "std"), seeds=("seed", "nunique"),
                                     images=("n", "max")))
     cells["row"], cells["column"] = row_and_column(cells, name)
+    if name == "attack": cells["column"] = cells["column"].str.replace("AutoAttack", attack_word(rows))
     if name == "corruption" and "ce" in set(rows.metric):  # mCE is AlexNet-normalised there
         cells["column"] = cells["column"].replace("mCE", "mean of the 15")
     cells["suspect"] = _suspected(cells, rows, name.partition("-")[0])

@@ -21,7 +21,7 @@ from ..protocols import IN_ROWS
 from .cost import COSTED, costs
 from .naming import (NUMBERS, counted, full_title, in_order, label, method_order, metric, note, numbered,
                                row_and_column, text)
-from .reading import Numbers, attacks_of, explain_file, numbers, published, radii
+from .reading import Numbers, attack_word, attacks_of, explain_file, numbers, published, radii
 from .reading import studies, table_names, validate
 from .reading import COLUMNS, KEYS, STUDY, compare_rows, corruption_means, figure_file  # noqa: F401
 from .reading import main_runs, read_rows, seed_values, summary  # noqa: F401
@@ -98,7 +98,7 @@ def caption(shown:Numbers, # of a table
     "What a table or figure shows: profile, data set, network, seeds, images, last epoch and the command."
     values, first = in_order(shown.values), shown.rows.iloc[0]
     seeds = values.groupby("method", sort=False).seed.nunique()
-    whose = values.condition.map(label)
+    whose = values.condition.map(label).str.replace("AutoAttack", attack_word(shown.rows, root))
     if shown.name == "ablation": whose = pd.Series(row_and_column(values, "ablation")[1])
     unit = "training sample" if shown.name == "training" else "test image"
     if shown.name == "anatomy":
@@ -128,12 +128,18 @@ def escape(words:str # plain text
     "Text in which LaTeX's special characters stand for themselves."
     return "".join(TEX.get(c, c) for c in words)
 
+def _decimals(cell):
+    "As many as its metric has, and more where a value would read as 0.00."
+    decimals, largest = metric(cell.metric).decimals, np.nanmax([abs(cell.mean), cell.std, 0])
+    while largest and decimals < 8 and round(largest, decimals) == 0: decimals += 1
+    return decimals
+
 def cell_text(cell, # a row of `summary`
               bold="**{}**", # how the format writes bold
               escape=str, # how the format writes special characters
              ) -> str: # "**3.50 ± 0.12** [3.50]"
     "Mean ± standard deviation, bold if best, † if suspect, the published value in brackets."
-    decimals = metric(cell.metric).decimals
+    decimals = _decimals(cell)
     value = f"{cell.mean:.{decimals}f}" + ("" if np.isnan(cell.std) else f" ± {cell.std:.{decimals}f}")
     value = bold.format(escape(value)) if cell.best else escape(value)
     if cell.suspect: value += escape("†")
