@@ -11,7 +11,7 @@ import math
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from . import attack, augment, devices, models, processes
 from .dropping import DROPS, drop_logits

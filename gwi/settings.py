@@ -11,7 +11,7 @@ __all__ = ['LAYERS', 'MODELS', 'SECTIONS', 'CHANGEABLE', 'Data', 'Augment', 'Mod
 # %% ../nbs/29_settings.ipynb #5e771102
 import dataclasses
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import yaml
 
