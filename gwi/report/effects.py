@@ -194,7 +194,8 @@ def profile_of(rows:pd.DataFrame, # of one profile, data set and network
     "Differences of every seed under every condition: seeds × conditions."
     wide = _errors(validate(rows), kind).pivot(index=["condition", "seed"], columns="method", values="value")
     if not {method, reference} <= set(wide): return pd.DataFrame()
-    wide = (wide[method] - wide[reference]).unstack("condition").drop(columns=[name for _, name in MEANS], errors="ignore")
+    means = [name for _, name in MEANS]
+    wide = (wide[method] - wide[reference]).unstack("condition").drop(columns=means, errors="ignore")
     return wide.dropna(how="all").dropna(axis=1)
 
 def _surviving(profile):

@@ -304,9 +304,8 @@ def figure_ablation(rows:pd.DataFrame) -> Figure: # two panels a row, three beyo
     for i, (ax, key) in enumerate(zip(axes, keys)):
         places = _axis(in_order(cells[cells.condition == key]).level.unique())
         _setting(ax, cells, key, places)
-        ax.set(xlabel=label(key), ylabel="" if i % columns else "error (%)")
+        ax.set(xlabel=label(key), ylabel="" if i % columns else "error (%)", xmargin=0.05 if len(places) > 2 else 0.3)
         ax.set_xticks(list(places.values()), list(places))
-        ax.margins(x=0.05 if len(places) > 2 else 0.3)
     return _legend(figure, axes)
 
 # %% ../../nbs/report/57_figures.ipynb #ad366a37
