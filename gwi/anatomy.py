@@ -22,7 +22,7 @@ from .inhibition import MASKS, GroupedLayer, correct
 from .objective import Objective, make_regulariser
 from .paths import ConfigError
 from .runs import Run, weights_path
-from .settings import recorded
+from .fields import recorded
 from .streams import seed_for, uniform
 from .weighting import reverse
 

@@ -59,7 +59,7 @@ def typed(value, # what YAML gave
 
 # %% ../nbs/28_fields.ipynb #5e77110b
 def _may_be_left_out(each): # a field
-    return {each.default, each.default_factory} != {dataclasses.MISSING}
+    return any(default is not dataclasses.MISSING for default in (each.default, each.default_factory))
 
 def section(cls, # a dataclass
             raw, # what YAML gave
