@@ -62,7 +62,7 @@ def regularised(run:Run) -> Run:
 def masked_gradients(run:Run, model:nn.Module,
                      batch:Batch, # images of one view, [b,3,H,W]
                      selected:Tensor, # int64 [n], positions in the batch
-                     mask:str, # of `gwi.inhibition.MASKS`
+                     mask:str, # of `gwi.masks.MASKS`
                      draw, # (name, n) -> uniform numbers [b,n]
                     ) -> tuple[Tensor,Tensor,list[GroupedLayer]]: # of CE [P], of L_orth [P], the layers the mask saw
     "The gradients of a regularised step's two losses, without weights; CE's is None where BatchNorm cannot work."

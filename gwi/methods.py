@@ -15,7 +15,7 @@ class Method:
     name: str                     # as in the rows and in `params.yaml`
     source: str                   # where the method comes from
     augment: str | None = None    # of `gwi.augment.AUGMENTATIONS`; None: crop and flip alone
-    mask: str | None = None       # of `gwi.inhibition.MASKS`; None: no regularised step
+    mask: str | None = None       # of `gwi.masks.MASKS`; None: no regularised step
     loss: str = "cross-entropy"   # or "jensen-shannon": AugMix's, over three views; or "views": the sum over two
     orth: bool = True             # the orthogonality loss in the regularised step
     adversarial: str | None = None  # "free" or "pgd": training on adversarial images
@@ -25,7 +25,7 @@ class Method:
     tuned: str | None = None      # the settings of `inhibition` are those that the search found for this method
     decay: float = 1.0            # factor of the weight decay
     augmented: int = 2            # augmented views of an image in the Jensen-Shannon loss
-    view: str | None = None       # of `gwi.inhibition.MASKS`: the features so damped are one more view in that loss
+    view: str | None = None       # of `gwi.masks.MASKS`: the features so damped are one more view in that loss
     controls: tuple = ()          # methods that differ from it in one thing
     label: str | None = None      # as people read it; None: made from the name
     colour: str | None = None     # of figures, with `marker` and `dash`; a combination has those of its parts
