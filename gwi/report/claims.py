@@ -79,7 +79,7 @@ def _judged(rows, claims, family, stated): # [(claim, comparison)] -> lines of t
 
 # %% ../../nbs/report/61_claims.ipynb #76e3f108
 def is_look(claims:params.Claims) -> bool:
-    "Whether comparisons are named and none is to be decided: differences are shown, without verdicts."
+    "Whether comparisons are named and none is to be decided: differences are shown, without answers."
     return bool(claims.secondary) and not (claims.primary or claims.tuned)
 
 # %% ../../nbs/report/61_claims.ipynb #8d011592
