@@ -16,9 +16,9 @@ import pandas as pd
 from .. import params
 from ..answers import answers_file, corrupted_errors, read_answers
 from ..protocols import IN_ROWS
-from .comparing import (arm_words, bootstrap, effect_words, image_errors, measured, pairs, read_measure,
-                                  signed, words)
-from .naming import label, metric as metric_of, note, text, texts
+from .comparing import (arm_words, bootstrap, decimals_of, effect_words, image_errors, measured, metric_read,
+                                  pairs, read_measure, signed, words)
+from .naming import label, note, text, texts
 from .inference import (DIRECTIONS, SIZES, bonferroni, crossed_interval, direction, holm, interval, paired,
                                   size)
 from .reading import attack_word, read_explain, validate
@@ -39,9 +39,9 @@ def _state(both, errors, low):
     return "" if np.isfinite(low) else "no scatter"
 
 def _margin(claims, comparison, errors):
-    "The margin of a comparison; 0 where none was stated."
-    if comparison.sign == "<=": return claims.margin
-    return (claims.margins or {}).get(comparison.measure, claims.relevant if errors else 0.0)
+    "The margin of a comparison: what `margins` states for its measure, else that of errors; 0 where none was stated."
+    of_errors = claims.margin if comparison.sign == "<=" else claims.relevant
+    return (claims.margins or {}).get(comparison.measure, of_errors if errors else 0.0)
 
 def _test(sign, both, margin):
     "p of one comparison."
@@ -51,14 +51,16 @@ def _test(sign, both, margin):
 def _compared(rows, claims, claim, comparison): # a line of the frame so far, with its pairs
     "The numbers of one comparison."
     c = params.comparison(comparison)
-    both, name = pairs(rows, c.arm, c.reference, c.measure), measured(rows, c.reference, c.measure).name
-    how, d = metric_of(name or ""), both.difference
-    turned = how.higher and not read_measure(c.measure)[3]  # a claim that names its metric means what it says
-    sign, margin = TURNED[c.sign] if turned else c.sign, _margin(claims, c, how.per_cent)
+    both, d = (both := pairs(rows, c.arm, c.reference, c.measure)), both.difference
+    name = measured(rows, c.reference, c.measure).name or ""
+    how, (protocol, *_, named) = metric_read(c.measure, name), read_measure(c.measure)
+    errors = how.per_cent and protocol != "features"
+    sign = TURNED[c.sign] if how.higher and not named else c.sign  # a claim that names its metric means what it says
+    margin = _margin(claims, c, errors)
     return both, dict(
         claim=claim, comparison=comparison, arm=c.arm, sign=sign, reference=c.reference, measure=c.measure, n=len(d),
         arm_mean=both.arm.mean(), reference_mean=both.reference.mean(), effect=d.mean() if len(d) else np.nan,
-        p=_test(sign, both, margin), points=how.per_cent, error=how.per_cent and not how.higher, margin=margin)
+        p=_test(sign, both, margin), points=how.per_cent, error=errors and not how.higher, margin=margin, metric=name)
 
 # %% ../../nbs/report/61_claims.ipynb #d5dd6424
 def _judged(rows, claims, family, stated): # [(claim, comparison)] -> lines of the frame
@@ -85,41 +87,38 @@ def is_look(claims:params.Claims) -> bool:
 # %% ../../nbs/report/61_claims.ipynb #8d011592
 COLUMNS_FIRST = ["family", "claim", "comparison", "arm", "sign", "reference", "measure", "level", "n", "arm_mean",
                  "reference_mean", "effect", "low", "high", "adjusted_low", "adjusted_high", "p", "points", "margin"]
+_INNER = ["error", "metric", "differences"]   # not in the files
+FAMILIES = ("primary", "tuned", "secondary")  # their titles stand in texts.yaml
 
-def _common(rows, claims):
-    "The rows of the seeds that all primary comparisons have, if one n is asked for."
-    compared = [params.comparison(words) for words in claims.primary.values()] if claims.one_n else []
+def _common_seeds(rows, claims, family): # None: one n is not asked for, or nothing was run
+    "The seeds that all comparisons of a family have that have any."
+    compared = [params.comparison(words) for words in getattr(claims, family).values()] if claims.one_n else []
     seeds = [set(pairs(rows, c.arm, c.reference, c.measure).index) for c in compared]
     seeds = [each for each in seeds if each]
-    return rows[rows.seed.isin(set.intersection(*seeds))] if seeds else rows
+    return set.intersection(*seeds) if seeds else None
 
-def _check_margins(claims):
-    "ValueError: a margin of something that no claim compares, or that is none."
-    compared = {params.comparison(c).measure for c in (*claims.primary.values(), *claims.tuned.values())}
-    for measure, margin in (claims.margins or {}).items():
-        if measure not in compared: raise ValueError(f"claims.margins: {measure!r}: compared are {sorted(compared)}")
-        if not isinstance(margin, int | float) or margin <= 0:
-            raise ValueError(f"claims.margins: {measure}: {margin!r} is no number above 0")
+def _common(rows, claims, family):
+    "The rows of those seeds, or all."
+    seeds = _common_seeds(rows, claims, family)
+    return rows if seeds is None else rows[rows.seed.isin(seeds)]
 
 def assess(rows:pd.DataFrame, # of one profile, data set and network
            claims:params.Claims,
            root="results", # results folder, whose provenance says what AutoAttack stands for
           ) -> pd.DataFrame: # a line a comparison: family, claim, level (of the joint interval), n, effect, p …
-    "Every comparison of the profile, answered by direction and size; of a look the answers are empty."
-    rows = validate(rows)
-    _check_margins(claims)
-    lines = _judged(_common(rows, claims), claims, "primary", list(claims.primary.items()))
-    lines += _judged(rows, claims, "tuned", list(claims.tuned.items()))
+    "Every comparison of the profile, answered by direction and size; a look has no answers but why one has no interval."
+    rows, lines = validate(rows), []
+    for family in FAMILIES[:2]:
+        lines += _judged(_common(rows, claims, family), claims, family, list(getattr(claims, family).items()))
     secondary = [(claim, words) for claim, several in claims.secondary.items() for words in several]
     assessed = pd.DataFrame(lines + _judged(rows, claims, "secondary", secondary))
     if not len(assessed): return assessed
     named = attack_word(rows, root) if assessed.measure.str.contains(" autoattack").any() else ""
-    assessed["what"] = [words(m).replace("AutoAttack", named) for m in assessed.measure]
-    assessed = assessed[[*COLUMNS_FIRST, "direction", "magnitude", "what", "differences"]]
-    return assessed.assign(direction="", magnitude="") if is_look(claims) else assessed
+    asked = zip(assessed.measure, assessed.metric)
+    assessed["what"] = [words(*each).replace("AutoAttack", named) for each in asked]
+    return assessed[[*COLUMNS_FIRST, "direction", "magnitude", "what", *_INNER]]
 
 # %% ../../nbs/report/61_claims.ipynb #f32a0004
-FAMILIES = ("primary", "tuned", "secondary")  # their titles stand in texts.yaml
 SIGNS = {"<": "below", ">": "above", "<=": "not above", ">=": "not below"}
 _HEAD = ["claim", "compared", "n", "reference", "effect [95 %]", "joint interval, p (Holm)"]
 ANSWERS = ["direction", "size", "in words"]
@@ -128,39 +127,45 @@ def comparison_words(r) -> str: # of a line of `assess`
     "`gwi below standard`."
     return f"{arm_words(r.arm)} {SIGNS[r.sign]} {arm_words(r.reference)}"
 
-def _between(low, high, unit):
+def _decimals(r, *numbers):
+    "Decimals of a line's metric, more where all the numbers would be 0."
+    return decimals_of(numbers, metric_read(r.measure, r.metric).decimals)
+
+def _between(low, high, decimals, unit):
     "An interval that excludes 0, in words."
     way, near, far = ("higher", low, high) if low > 0 else ("lower", -high, -low)
-    return f"{way} by {near:.2f} to {far:.2f}{unit}"
+    return f"{way} by {near:.{decimals}f} to {far:.{decimals}f}{unit}"
 
-def _bounded(r, unit):
+def _bounded(r, decimals, unit):
     "The answer to a claim that bounds, in words."
     what, worst = ("rises", r.adjusted_high) if r.sign == "<=" else ("falls", -r.adjusted_low)
     best = r.adjusted_low if r.sign == "<=" else -r.adjusted_high
-    if r.magnitude == SIZES[1]: return f"{what} by {best:.2f}{unit} or more"
-    return f"{what} by no more than {worst:.2f}{unit}" if worst > 0 else f"{what} not at all"
+    if r.magnitude == SIZES[1]: return f"{what} by {best:.{decimals}f}{unit} or more"
+    return f"{what} by no more than {worst:.{decimals}f}{unit}" if worst > 0 else f"{what} not at all"
 
 def in_words(r) -> str: # of a line of `assess`
     "The two answers as one sentence, from the joint interval; nothing where there are none."
     if not r.magnitude: return ""
-    unit, (low, high) = " points" if r.points else "", (r.adjusted_low, r.adjusted_high)
-    if not r.direction: return _bounded(r, unit)
-    if r.direction != DIRECTIONS[2]: return _between(low, high, unit)
-    if r.magnitude == SIZES[0]: return f"no effect above {max(-low, high):.2f}{unit}"
-    return f"from {-low:.2f} lower to {high:.2f} higher, all fits"
+    low, high = r.adjusted_low, r.adjusted_high
+    decimals, unit = _decimals(r, low, high), " points" if r.points else ""
+    if not r.direction: return _bounded(r, decimals, unit)
+    if r.direction != DIRECTIONS[2]: return _between(low, high, decimals, unit)
+    if r.magnitude == SIZES[0]: return f"no effect above {max(-low, high):.{decimals}f}{unit}"
+    return f"from {-low:.{decimals}f} lower to {high:.{decimals}f} higher, all fits"
 
 def _adjusted(r):
     "The joint interval and Holm's p."
     if r.n < 2 or np.isnan(r.p): return "[…]" if r.n else ""
     p = "< 0.001" if r.p < 0.001 else f"{r.p:.3f}"
-    return f"[{signed(r.adjusted_low)}, {signed(r.adjusted_high)}], p {p}"
+    low, high = (signed(x, _decimals(r, r.adjusted_low, r.adjusted_high)) for x in (r.adjusted_low, r.adjusted_high))
+    return f"[{low}, {high}], p {p}"
 
 def cells(r, # a line of `assess`
           answered:bool, # of a family that is
          ) -> list[str]: # what stands below "compared" and on; without joint interval and answers where none are
     "A comparison in words."
-    reference, effect = "", "not computed"
-    if r.n: reference, effect = f"{r.reference_mean:.2f}", effect_words(r.effect, r.low, r.high)
+    reference, effect, decimals = "", "not computed", _decimals(r)
+    if r.n: reference, effect = f"{r.reference_mean:.{decimals}f}", effect_words(r.effect, r.low, r.high, decimals)
     if not answered and r.direction in STATES[:3]: effect += f" ({r.direction})"
     answers = [f"**{r.direction}**" if r.n and r.direction else r.direction, r.magnitude, in_words(r)]
     if not r.direction and r.magnitude: answers[:2] = "", f"**{r.magnitude}**"
@@ -243,10 +248,16 @@ def _test_images(rows, assessed):
         if len(n): parts.append(f"{protocol} {_span(n)}")
     return ", ".join(parts)
 
-def _seeds_differ(compared, claims):
+def _seeds_differ(rows, compared, claims):
     "That the comparisons of a family have different seeds, or were cut to the common ones."
-    if claims.one_n: return text("claims.common")
+    if claims.one_n: return text("claims.no-common" if _common_seeds(rows, claims, "primary") == set() else "claims.common")
     return text("claims.several-n", pairs=_span(compared.n)) if compared.n[compared.n > 0].nunique() > 1 else ""
+
+def _own_margins(assessed, claims):
+    "The margins that are stated for single measures."
+    what = dict(zip(assessed.measure, assessed.what))
+    stated = [f"{what.get(measure, words(measure))} {margin:g}" for measure, margin in (claims.margins or {}).items()]
+    return text("claims.margins", margins="; ".join(stated)) if stated else ""
 
 def claims_caption(rows, assessed, claims:params.Claims, lacking="", root="results") -> str:
     "What the tables show and by which rule."
@@ -258,7 +269,8 @@ def claims_caption(rows, assessed, claims:params.Claims, lacking="", root="resul
     rule = dict(n=len(compared), margin=f"{claims.margin:g}", relevant=f"{claims.relevant:g}")
     return sentences(
         text("claims.look", **what) if is_look(claims) else text("claims.caption", **what, **rule),
-        "" if is_look(claims) else _seeds_differ(compared, claims),
+        "" if is_look(claims) else _own_margins(assessed, claims),
+        "" if is_look(claims) else _seeds_differ(rows, compared, claims),
         text("claims.saturated", limit=f"{SATURATED:g}") if (assessed.direction == "saturated").any() else "",
         autoattack_sentence(assessed.assign(condition=assessed.measure.str.split().str[1]), rows, root),
         note(first.dataset), text("caption.command", profile=first.profile))
