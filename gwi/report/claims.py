@@ -54,8 +54,8 @@ def _test(sign, both, margin):
 def _compared(rows, claims, claim, comparison): # a line of the frame so far, with its pairs
     "The numbers of one comparison."
     c = params.comparison(comparison)
-    both, d = (both := pairs(rows, c.arm, c.reference, c.measure)), both.difference
-    name = measured(rows, c.reference, c.measure).name or ""
+    both = pairs(rows, c.arm, c.reference, c.measure)
+    d, name = both.difference, measured(rows, c.reference, c.measure).name or ""
     how, (protocol, *_, named) = metric_read(c.measure, name), read_measure(c.measure)
     errors = how.per_cent and protocol != "features"
     sign = TURNED[c.sign] if how.higher and not named else c.sign  # a claim that names its metric means what it says
