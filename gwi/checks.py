@@ -224,7 +224,8 @@ def _attacked(s, method):
     few = ["autoattack"] if s.attack.autoattack and s.attack.autoattack_images else []
     for eps in s.attack.eps:
         yield "fgsm", _number(eps), ("error",)
-        for name in [*s.attack.ascents, *few] if method in s.core else []: yield name, _number(eps), ("error", "suspect")
+        stronger = [*s.attack.ascents, *few] if method in s.core else []
+        for name in stronger: yield name, _number(eps), ("error", "suspect")
 
 def _transferred(s, method):
     for source in s.attack.transfer if method in s.attack.transfer else []:
@@ -330,8 +331,8 @@ def _check_claims(s):
         claim = _check_comparison(s, path, text, arms)
         if not path.startswith("claims.secondary"): compared.add(claim.measure)
     require(s.claims.primary or not s.claims.tuned,
-             "claims.tuned: stated without claims.primary, beside which they stand; state those, or name the comparisons"
-             " under claims.secondary")
+             "claims.tuned: stated without claims.primary, beside which they stand; state those, or name the"
+             " comparisons under claims.secondary")
     _check_margins(s, compared)
 
 # %% ../nbs/38_checks.ipynb #9f3021c0

@@ -109,7 +109,7 @@ def assess(rows:pd.DataFrame, # of one profile, data set and network
            claims:params.Claims,
            root="results", # results folder, whose provenance says what AutoAttack stands for
           ) -> pd.DataFrame: # a line a comparison: family, claim, level (of the joint interval), n, effect, p …
-    "Every comparison of the profile, answered by direction and size; a look has no answers but why one has no interval."
+    "Every comparison of the profile, answered by direction and size; a look has only the reasons why one has none."
     rows, lines = validate(rows), []
     for family in FAMILIES[:2]:
         lines += _judged(_common(rows, claims, family), claims, family, list(getattr(claims, family).items()))
@@ -253,7 +253,7 @@ def _test_images(rows, assessed):
 
 def _seeds_differ(rows, compared, claims):
     "That the comparisons of a family have different seeds, or were cut to the common ones."
-    if claims.one_n: return text("claims.no-common" if _common_seeds(rows, claims, "primary") == set() else "claims.common")
+    if claims.one_n: return text(f"claims.{'common' if _common_seeds(rows, claims, 'primary') else 'no-common'}")
     return text("claims.several-n", pairs=_span(compared.n)) if compared.n[compared.n > 0].nunique() > 1 else ""
 
 def _own_margins(assessed, claims):

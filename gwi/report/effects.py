@@ -31,7 +31,7 @@ COMPARED = ("gwi", "random-mask", "extra-step")  # with standard training
 EFFECT_KINDS = ("corruption", "class", "clean class")   # what `effects` looks at one by one; their wordings: texts.yaml
 
 def _errors(rows, kind):
-    "The errors that are compared: method, seed, condition, value. ValueError: no such kind, or rows of several studies."
+    "The errors that are compared: method, seed, condition, value. ValueError: no such kind, or several studies."
     if kind not in EFFECT_KINDS: raise ValueError(f"{kind!r} is none of {', '.join(EFFECT_KINDS)}")
     rows = one_study(validate(rows), "an effect")
     protocol = "clean" if kind == "clean class" else "corruption"
@@ -225,7 +225,7 @@ def _surviving(profile):
 def summary_text(rows:pd.DataFrame, # of one profile, data set and network
                  method:str="gwi", reference:str="standard",
                 ) -> str: # Markdown
-    "Conditions whose interval excludes 0, those that survive the correction, and the omnibus test. ValueError: a method."
+    "Conditions whose interval excludes 0, those that survive the correction, the omnibus test. ValueError: a method."
     lines = []
     for kind in EFFECT_KINDS:
         profile = profile_of(rows, kind, method, reference)
