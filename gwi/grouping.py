@@ -225,8 +225,8 @@ def diversity(features:Tensor, # [B,C,H,W]
              ) -> dict: # effective_rank in [1,min(C,H·W)], group_cosine in [-1,1]; means over the batch
     """Effective rank of the channels' Gram matrix, and mean pairwise cosine between the groups' mean maps. A group
     whose mean map is zero points nowhere and stays out of the pairs; of identical channels, and where one group is
-    left, the cosine is 1 (of `n_groups` 1, which has no pairs by design, 0). A sample of zeros has neither measure and stays out
-    of both means; features that are all zero have rank 1 and cosine 1: what has collapsed is not rich.
+    left, the cosine is 1 (of `n_groups` 1, which has no pairs by design, 0). A sample of zeros has neither measure and
+    stays out of both means; features that are all zero have rank 1 and cosine 1: what has collapsed is not rich.
 
     Our choice of shares: squared singular values (eigenvalues of the Gram matrix), channels not centred. Roy and
     Vetterli (2007), who named the measure, take the singular values themselves, which gives a larger number."""
