@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from ..methods import style
 from .figures import LOOK, add_caption, new_figure, save
 from .naming import label, method_order, text
-from .reading import numbers, studies, validate
+from .reading import numbers, one_study, studies, validate
 from .tables import caption
 
 # %% ../../nbs/report/58_anatomy.ipynb #a0b70008
@@ -47,8 +47,9 @@ def _scale(ax, condition, values):
 @matplotlib.rc_context(LOOK)
 def figure_anatomy(rows:pd.DataFrame # of one profile, data set and network
                   ) -> Figure: # two columns wide
-    "Lengths, cosines and masks against the share of the training. ValueError without rows of the protocol."
-    part = rows[rows.protocol == "anatomy"]
+    "Lengths, cosines and masks against the share of the training. ValueError: several studies, or no such rows."
+    part = one_study(rows, "a figure of the anatomy")
+    part = part[part.protocol == "anatomy"]
     if part.empty: raise ValueError("no rows of protocol anatomy: params.yaml names no methods in `anatomy`")
     part = part.assign(level=pd.to_numeric(part.level))
     figure = new_figure(6.9, 5.4, rows)

@@ -18,11 +18,12 @@ from .. import params
 from ..methods import style
 from . import claims
 from .claims import comparison_words
-from .comparing import arm_words, effect_words, pairs
+from .comparing import arm_words, effect_words, metric_read, pairs
 from .figures import LOOK, add_caption, class_word, frameless, new_figure, save
 from .inference import DIRECTIONS, bonferroni, interval, omnibus
 from .naming import in_order, label, method_order, text
-from .reading import MEANS, corruption_means, explained, main_runs, numbers, studies, validate
+from .reading import (MEANS, corruption_means, explained, main_runs, numbers, one_study, studies,
+                                validate)
 from .tables import caption, pipe
 
 # %% ../../nbs/report/62_effects.ipynb #0197e0ab
@@ -30,22 +31,35 @@ COMPARED = ("gwi", "random-mask", "extra-step")  # with standard training
 EFFECT_KINDS = ("corruption", "class", "clean class")   # what `effects` looks at one by one; their wordings: texts.yaml
 
 def _errors(rows, kind):
-    "The errors that are compared: method, seed, condition, value."
+    "The errors that are compared: method, seed, condition, value. ValueError: no such kind, or several studies."
+    if kind not in EFFECT_KINDS: raise ValueError(f"{kind!r} is none of {', '.join(EFFECT_KINDS)}")
+    rows = one_study(validate(rows), "an effect")
     protocol = "clean" if kind == "clean class" else "corruption"
     part = main_runs(rows[rows.protocol == protocol], rows)
     if kind != "corruption": return part[part.metric == "class_error"]
     part = corruption_means(part[part.metric == "error"])
     return part[~part.condition.str.startswith("mean (")]
 
+def _check_methods(rows, methods):
+    "ValueError: a method that is not in the rows."
+    there = method_order(rows.method)
+    for method in methods:
+        if method not in there: raise ValueError(f"no rows of {method!r}; there are those of {', '.join(there)}")
+
+def _drawn(rows, methods):
+    "The methods that are compared: those asked for, or those of `COMPARED` that are there."
+    return [m for m in COMPARED if m in set(rows.method)] if methods is None else methods
+
 def effects(rows:pd.DataFrame, # of one profile, data set and network
             kind:str, # one of `EFFECT_KINDS`
             reference:str="standard",
-            methods=COMPARED,
+            methods=None, # default: those of `COMPARED` that are there
            ) -> pd.DataFrame: # method, condition, n, reference, effect, low, high in percentage points
-    "Mean paired difference to the reference over seeds, with a 95 % t interval."
-    wide = _errors(validate(rows), kind).pivot(index=["condition", "seed"], columns="method", values="value")
-    out = []
-    for method in [m for m in methods if m in wide and reference in wide]:
+    "Mean paired difference to the reference over seeds, with a 95 % t interval. ValueError: no such kind or method."
+    methods, out = _drawn(rows, methods), []
+    _check_methods(rows, [reference, *methods])
+    wide = _errors(rows, kind).pivot(index=["condition", "seed"], columns="method", values="value")
+    for method in [m for m in methods if m in wide and reference in wide and m != reference]:
         for condition, part in wide[[method, reference]].dropna().groupby(level=0, sort=False):
             d = part[method] - part[reference]
             out.append((method, condition, len(d), part[reference].mean(), d.mean(), *interval(d)))
@@ -68,11 +82,12 @@ def _bars(ax, differences, names):
 @matplotlib.rc_context(LOOK)
 def figure_effects(rows:pd.DataFrame, # of one profile, data set and network
                    kind:str="corruption", # one of `EFFECT_KINDS`
-                   reference:str="standard", methods=COMPARED,
+                   reference:str="standard", methods=None, # as for `effects`
                   ): # two columns wide
     "Difference to standard training, by corruption or by class. ValueError if there is nothing to compare."
     differences = effects(rows, kind, reference, methods)
-    if differences.empty: raise ValueError(f"no {kind} of {reference} and of one of {', '.join(methods)}")
+    if differences.empty:
+        raise ValueError(f"no {kind} of {reference} and of one of {', '.join(methods or COMPARED)}")
     names = list(dict.fromkeys(differences.condition))
     if kind == "corruption":
         cells = pd.DataFrame(dict(method="", protocol=kind, condition=names, level="", metric="error"))
@@ -191,8 +206,9 @@ def profile_of(rows:pd.DataFrame, # of one profile, data set and network
                kind:str, # one of `EFFECT_KINDS`
                method:str, reference:str,
               ) -> pd.DataFrame: # in percentage points; empty where one of the two was not measured
-    "Differences of every seed under every condition: seeds × conditions."
-    wide = _errors(validate(rows), kind).pivot(index=["condition", "seed"], columns="method", values="value")
+    "Differences of every seed under every condition: seeds × conditions. ValueError: no such kind or method."
+    _check_methods(rows, [method, reference])
+    wide = _errors(rows, kind).pivot(index=["condition", "seed"], columns="method", values="value")
     if not {method, reference} <= set(wide): return pd.DataFrame()
     means = [name for _, name in MEANS]
     wide = (wide[method] - wide[reference]).unstack("condition").drop(columns=means, errors="ignore")
@@ -209,7 +225,7 @@ def _surviving(profile):
 def summary_text(rows:pd.DataFrame, # of one profile, data set and network
                  method:str="gwi", reference:str="standard",
                 ) -> str: # Markdown
-    "Conditions with an interval that excludes 0, those that survive the correction, and the omnibus test."
+    "Conditions whose interval excludes 0, those that survive the correction, the omnibus test. ValueError: a method."
     lines = []
     for kind in EFFECT_KINDS:
         profile = profile_of(rows, kind, method, reference)
@@ -229,28 +245,31 @@ COLOUR_OF = dict(zip(DIRECTIONS, ("#0072B2", "#A6192E")))  # of directions, othe
 @matplotlib.rc_context(LOOK)
 def figure_claims(assessed:pd.DataFrame, # from `assess`
                   rows:pd.DataFrame, # what it was made from
-                  relevant:float, # percentage points
                   family:str="primary",
                  ): # two columns wide
     "Effect, seeds and intervals of every claim of a family; measures that are no errors have a panel each."
     part = assessed[(assessed.family == family) & assessed.n.gt(0)].reset_index(drop=True)
-    panels = [group for _, group in part.groupby((~part.points).cumsum() * ~part.points, sort=True)]
+    panels = [group for _, group in part.groupby((~part.error).cumsum() * ~part.error, sort=True)]
     figure = new_figure(6.9, 0.75 + 0.36 * len(part) + 0.35 * (len(panels) - 1), rows)
     axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=[len(group) for group in panels])[:, 0]
-    for ax, group in zip(axes, panels): _forest(ax, group, relevant)
+    for ax, group in zip(axes, panels): _forest(ax, group)
     return figure
 
-def _forest(ax, group, relevant):
-    "One panel: a line a comparison."
-    errors = group.points.iloc[0]
-    band = relevant if errors else group.margin.iloc[0]
-    ax.axvspan(-band, band, color="#EEEEEE", zorder=0)
+def _unit(r):
+    "What stands below a panel."
+    if r.error: return "in percentage points (left: lower error)"
+    better = " (right: better)" if metric_read(r.measure, r.metric).higher else ""
+    return f"of {r.what}{', in percentage points' if r.points else ''}{better}"
+
+def _forest(ax, group):
+    "One panel: a line a comparison, on the band of its margin."
+    for y, r in enumerate(group.itertuples()):
+        if r.margin: ax.fill_betweenx([y - 0.6, y + 0.6], -r.margin, r.margin, color="#EEEEEE", linewidth=0, zorder=0)
+        _comparison(ax, y, r)
     ax.axvline(0, color="#555555", linewidth=0.8, zorder=1)
-    for y, r in enumerate(group.itertuples()): _comparison(ax, y, r)
     names = [f"({r.claim}) {comparison_words(r)}\n{r.what}" for r in group.itertuples()]
     ax.set_yticks(range(len(group)), names, fontsize=7)
-    unit = "in percentage points (left: lower error)" if errors else f"of {group.what.iloc[0]}"
-    ax.set(ylim=(len(group) - 0.4, -0.6), xlabel=f"difference {unit}")
+    ax.set(ylim=(len(group) - 0.4, -0.6), xlabel=f"difference {_unit(next(group.itertuples()))}")
     ax.grid(axis="y", visible=False)
 
 def _comparison(ax, y, r):
@@ -273,7 +292,7 @@ def draw_claims(rows, suite:list[params.Settings], out, root="results") -> dict:
         computed = assessed.n[assessed.family == "primary"].any()
         notes[f"claims{suffix}"] = "written" if computed else "skipped: none of the primary comparisons was computed"
         if not computed: continue
-        save(figure_claims(assessed, part, s.claims.relevant), Path(out) / f"claims{suffix}")
+        save(figure_claims(assessed, part), Path(out) / f"claims{suffix}")
         caption = claims.claims_caption(part, assessed, s.claims, claims.lacking(assessed, s), root)
         add_caption(out, f"claims{suffix}", f"{caption}. {text('claims.figure')}")
     return notes or {"claims": "skipped: the profile states none"}
@@ -309,7 +328,9 @@ def write_effects(rows:pd.DataFrame, # from `read_rows`
             try: save(draw(), out / f"{name}{suffix}")
             except ValueError as e: notes[name + suffix] = f"skipped: {e}"
             else: add_caption(out, name + suffix, _caption(name, part, root))
-        made = [summary_text(part, reference=reference) for reference in ("standard", *COMPARED[1:])]
+        there = set(part.method)
+        references = [m for m in ("standard", *COMPARED[1:]) if {m, "gwi"} <= there]
+        made = [summary_text(part, reference=reference) for reference in references]
         made = [table for table in made if table.count("\n") > 2]  # more than a head
         if not made: continue
         content = "\n".join([f"{_caption('effects-corruption', part, root)} {text('effects.looked')}\n", *made])

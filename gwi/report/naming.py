@@ -60,6 +60,8 @@ METRICS = {
     "ce": Metric("CE", per_cent=True),
     "selected_share": Metric(per_cent=True, decimals=3),
     "group_cosine": Metric(decimals=3),
+    "occlusion": Metric(per_cent=True),
+    "cam_area": Metric(per_cent=True),
     "updates": Metric(decimals=0),
     "regularised_steps": Metric(decimals=0),
     "masked_share": Metric("λ masked / plain (%)", decimals=1, place=0),
