@@ -18,7 +18,8 @@ from .protocols import CORRUPTIONS
 def write_answers(file:Path,
                   wrong:dict, # condition -> bool [levels,n], whether each image is answered wrongly
                  ):
-    "One bit an answer. ValueError: not the same levels and images under all conditions."
+    "One bit an answer. ValueError: no condition at all, or not the same levels and images under all of them."
+    if not wrong: raise ValueError("no answers: not one condition was evaluated")
     shapes = {np.shape(w) for w in wrong.values()}
     if len(shapes) != 1: raise ValueError(f"answers of different shapes: {sorted(shapes)}")
     packed, content = np.packbits(np.stack(list(wrong.values())).astype(bool), axis=None), io.BytesIO()
@@ -43,5 +44,7 @@ def answers_file(root:Path, # results folder
 
 def corrupted_errors(wrong:dict # from `read_answers`
                     ) -> np.ndarray: # [n] in [0,1]
-    "Share of the 15 corruptions and their severities under which each image is answered wrongly."
-    return np.mean([of.mean(0) for name, of in wrong.items() if name in CORRUPTIONS], 0)
+    "Share of the 15 corruptions and their severities under which each image is answered wrongly. ValueError: none."
+    among = [of.mean(0) for name, of in wrong.items() if name in CORRUPTIONS]
+    if not among: raise ValueError(f"none of the 15 corruptions is among the conditions ({', '.join(wrong)})")
+    return np.mean(among, 0)

@@ -19,6 +19,7 @@ from fastcore.basics import patch
 from torch import nn
 
 from . import console, devices, processes
+from .checks import uncompilable
 from .inhibition import evaluating, independence, score, task_loss, weighted_mean
 from .objective import Objective
 from .paths import ConfigError
@@ -245,12 +246,7 @@ def check_compilable(run):
 
 def _obstacle(run):
     if processes.world() > 1: return f"it is for one process, not {processes.world()}; set machine.launcher to null"
-    if run.spec.view: return f"{run.method} has a damped view, which is not compiled"
-    if run.spec.mask and run.settings.inhibition.first_inference == "shared":
-        return "inhibition.first_inference shared is not compiled; set it to eval"
-    if run.spec.drop: return f"{run.method} mutes maps in the ordinary step, which is not compiled with it"
-    if run.spec.gradient and run.settings.train.compile == "graphs":
-        return f"{run.method} passes a batch twice in one step, which CUDA graphs would mix up; set it to true"
+    if reason := uncompilable(run.settings, run.method): return reason
     if BACKEND != "inductor": return None
     is_gpu = devices.device() == "cuda"
     if is_gpu and not find_spec("triton"): return "on a GPU it needs the package triton, which is missing; install it"

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LOSSES', 'ATTENTION', 'FIRST', 'ADVERSARIAL', 'memory_format', 'make_model', 'make_optimiser', 'learning_rate', 'due',
-           'make_regulariser', 'size', 'make_view', 'Objective', 'free_images', 'pgd_images', 'check_parts']
+           'mask_of', 'make_regulariser', 'size', 'make_view', 'Objective', 'free_images', 'pgd_images', 'check_parts']
 
 # %% ../nbs/44_objective.ipynb #a9fd3c8b
 import math
@@ -94,16 +94,20 @@ def due(run, step:int, total:int) -> bool: # of `total` steps
     if run.spec.mask is None or step < inhibition.start * total: return False
     return run.spec.free or step % inhibition.period == 0
 
+def mask_of(run) -> str|None: # of `gwi.masks.MASKS`; None: it has no regularised step
+    "The mask of the run's regularised step."
+    is_uniform = run.spec.mask == "reversed" and run.settings.inhibition.reverse == "uniform"
+    return "uniform" if is_uniform else run.spec.mask
+
 def make_regulariser(run, model:nn.Module) -> GroupWiseInhibition|None:
     "The regularised step of the run's method, or None."
     inhibition, method = run.settings.inhibition, run.spec
     if not method.mask: return None
     if inhibition.relative: _check_relative(run.settings.train)
-    is_uniform = method.mask == "reversed" and inhibition.reverse == "uniform"
     is_plain = inhibition.grouping == "plain"
     return GroupWiseInhibition(
         model, inhibition.layers, inhibition.n_groups, weight=inhibition.weight,
-        orth_weight=inhibition.orth_weight if method.orth else 0.0, mask="uniform" if is_uniform else method.mask,
+        orth_weight=inhibition.orth_weight if method.orth else 0.0, mask=mask_of(run),
         snap=not is_plain, max_iter=50 if is_plain else 15, random_groups=inhibition.grouping == "random",
         label_smoothing=run.settings.train.label_smoothing, generator=stream(run.seed, "fixed mask"))
 
