@@ -13,8 +13,8 @@ from .data.catalogue import CATALOGUE, OFFICIAL_C, STREAMABLE
 from .methods import METHODS
 from .paths import ConfigError
 from .protocols import ATTACKS, BAR, CORRUPTIONS, HELD_OUT
-from .settings import (CHANGEABLE, MODELS, Settings, changes_of, comparison, corrupted_name, named_layers,
-                          real_changes, section, stages_of, tuned_settings, with_changes)
+from .settings import (CHANGEABLE, MODELS, TUNABLE, Settings, changeable, changes_of, comparison, corrupted_name,
+                          named_layers, real_changes, section, stages_of, tuned_settings, with_changes)
 
 # %% ../nbs/38_checks.ipynb #919dc7f8
 def require(holds, message):
@@ -51,6 +51,10 @@ def _check_methods(s):
     for name, path in (("standard", "methods.plain"), ("gwi", "methods.inhibited")):
         require(name in s.methods.plain + s.methods.inhibited,
                  f"{path}: {name!r} is missing; the figures compare standard and gwi")
+    views = [name for name in s.methods.inhibited if METHODS[name].view]
+    require(not views or s.inhibition.reverse == "map",
+             f"inhibition.reverse: {s.inhibition.reverse!r} is for regularised steps, {', '.join(views)} would not heed "
+             "it; set it to map, or leave those methods out")
 
 # %% ../nbs/38_checks.ipynb #b0190b3d
 def _check_data(s):
@@ -157,34 +161,51 @@ def _check_attack(s):
              f"attack.autoattack_images: {attack.autoattack_images} is above attack.n_images ({attack.n_images}),"
              " of which they are a part")
 
-def _check_ablation(s):
-    "Every change by itself must be a setting of `inhibition`, or several."
-    stated = dict(changes=s.ablation.changes, plain=s.ablation.plain or {})
-    for name, key, values in [(name, key, values) for name, part in stated.items() for key, values in part.items()]:
-        path = f"ablation.{name}.{key}"
-        require(isinstance(values, list), f"{path}: {values!r} is not a list")
-        require(name != "plain" or set(key.split(",")) <= set(CHANGEABLE),
-                 f"{path}: without a regularised step only {', '.join(CHANGEABLE)} can be changed")
+def _check_changes(s, changes, path):
+    "Each list of changes can be read, and no two of them are the same."
+    made = []  # the settings that the changes before come to
+    for key, values in changes.items():
+        require(isinstance(values, list), f"{path}.{key}: {values!r} is not a list")
         for i, value in enumerate(values):
-            require(value not in values[:i], f"{path}[{i}]: {value!r} stands there twice")
+            each = f"{path}.{key}[{i}]"
             try: changed = with_changes(s, changes_of(key, value))
-            except ConfigError as e: raise ConfigError(f"{path}[{i}]: {e}") from None
-            _check_layers(s, changed.inhibition, f"{path}[{i}]")
+            except ConfigError as e: raise ConfigError(f"{each}: {e}") from None
+            require(changed == s or changed not in made, f"{each}: {value!r} stands there twice, or comes to the same "
+                    "as a change before")
+            _check_layers(s, changed.inhibition, each)
+            made.append(changed)
+
+def _check_ablation(s):
+    "Every change by itself must be a setting of `inhibition`, or several, and one that a method reads."
+    _check_changes(s, s.ablation.changes, "ablation.changes")
+    for key in s.ablation.plain or {}:
+        require(set(key.split(",")) <= set(CHANGEABLE),
+                 f"ablation.plain.{key}: without a regularised step only {', '.join(CHANGEABLE)} can be changed")
+    _check_changes(s, s.ablation.plain or {}, "ablation.plain")
     require(s.ablation.methods or not s.ablation.changes,
              "ablation.methods: empty; name the methods whose settings are changed, or set ablation.changes to {}")
+    changed = {key: set(key.split(",")) for key in s.ablation.changes}
     for name in s.ablation.methods:
-        require(METHODS[name].inhibits or real_changes(s, name) or not s.ablation.changes,
-                 f"ablation.methods: {name!r} has no regularised step, and no change of another setting is named")
+        reads = METHODS[name].inhibits and any(keys & set(changeable(name)) for keys in changed.values())
+        require(reads or real_changes(s, name) or not changed,
+                 f"ablation.methods: {name!r} reads no setting that is changed; it reads {_listed(changeable(name))}")
+    read = {setting for name in s.ablation.methods for setting in changeable(name)}
+    for key, keys in changed.items():
+        unread = sorted(keys - read)
+        require(not unread, f"ablation.changes.{key}: none of {_listed(s.ablation.methods)} reads {_listed(unread)}")
+
+def _listed(names): return ", ".join(names)
 
 def _check_tuned(s):
     "What the search found must be there for every tuned method, and be settings that a method may have of its own."
     tunable = [method.tuned for name, method in METHODS.items() if name == f"{method.tuned}-tuned"]
     for name, changes in s.tuned.items():
         path = f"tuned.{name}"
-        require(name in tunable, f"{path}: unknown; valid: {', '.join(tunable)}")
+        require(name in tunable, f"{path}: unknown; valid: {_listed(tunable)}")
         require(isinstance(changes, dict), f"{path}: {changes!r} is not a mapping of settings")
-        require(METHODS[name].inhibits or set(changes) <= set(CHANGEABLE),
-                 f"{path}: {name} has no regularised step; it can have {', '.join(CHANGEABLE)} of its own")
+        own = [*METHODS[name].reads, *TUNABLE]
+        for key in changes:
+            require(key in own, f"{path}.{key}: no setting that {name} can have of its own: {_listed(own)}")
         _check_layers(s, with_changes(s, changes, path).inhibition, f"{path}.layer")
     for name in s.methods.plain + s.methods.inhibited: tuned_settings(s, name)
 
@@ -209,7 +230,7 @@ def _check_claims(s):
 
 # %% ../nbs/38_checks.ipynb #9f3021c0
 _CHECKS = (_check_names, _check_methods, _check_data, _check_corrupted, _check_several_labels, _check_choices,
-           _check_lists, _check_stages, _check_attack, _check_ablation, _check_tuned, _check_claims)
+           _check_lists, _check_stages, _check_attack, _check_tuned, _check_ablation, _check_claims)
 
 def check(raw) -> Settings: # what YAML gave
     "Settings from a mapping. One ConfigError, before anything runs, for anything that cannot be used."

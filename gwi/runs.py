@@ -17,7 +17,7 @@ from .methods import METHODS, Method
 from .params import Settings, load
 from .paths import ConfigError, root
 from .protocols import PROTOCOLS, TRAININGS
-from .settings import changes_of, real_changes, tuned_settings, with_changes
+from .settings import change, changes_of, real_changes, tuned_settings, with_changes
 
 # %% ../nbs/41_runs.ipynb #485ddf4e
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def make_run(s:Settings, # of a profile
     changes = tuned_settings(s, method)
     if key is not None: changes = changes | changes_of(key, value)
     if changes: s = with_changes(s, changes)
-    return Run(s, method, seed, share, per_class, () if key is None else (key, value))
+    return Run(s, method, seed, share, per_class, () if key is None else change(key, value))
 
 # %% ../nbs/41_runs.ipynb #d453c344
 def parse_run(name:str, # as `Run.name` writes it
