@@ -414,6 +414,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
             'gwi.dropping': { 'gwi.dropping.Batch': ('dropping.html#batch', 'gwi/dropping.py'),
                               'gwi.dropping._highest': ('dropping.html#_highest', 'gwi/dropping.py'),
                               'gwi.dropping._of_class': ('dropping.html#_of_class', 'gwi/dropping.py'),
+                              'gwi.dropping._part': ('dropping.html#_part', 'gwi/dropping.py'),
                               'gwi.dropping._probability': ('dropping.html#_probability', 'gwi/dropping.py'),
                               'gwi.dropping.block_mask': ('dropping.html#block_mask', 'gwi/dropping.py'),
                               'gwi.dropping.block_side': ('dropping.html#block_side', 'gwi/dropping.py'),
