@@ -53,8 +53,8 @@ def _check_methods(s):
                  f"{path}: {name!r} is missing; the figures compare standard and gwi")
     views = [name for name in s.methods.inhibited if METHODS[name].view]
     require(not views or s.inhibition.reverse == "map",
-             f"inhibition.reverse: {s.inhibition.reverse!r} is for regularised steps, {', '.join(views)} would not heed "
-             "it; set it to map, or leave those methods out")
+             f"inhibition.reverse: {s.inhibition.reverse!r} is for regularised steps, {', '.join(views)} would not heed"
+             " it; set it to map, or leave those methods out")
 
 # %% ../nbs/38_checks.ipynb #b0190b3d
 def _check_data(s):
@@ -161,6 +161,8 @@ def _check_attack(s):
              f"attack.autoattack_images: {attack.autoattack_images} is above attack.n_images ({attack.n_images}),"
              " of which they are a part")
 
+def _listed(names): return ", ".join(names)
+
 def _check_changes(s, changes, path):
     "Each list of changes can be read, and no two of them are the same."
     made = []  # the settings that the changes before come to
@@ -193,8 +195,6 @@ def _check_ablation(s):
     for key, keys in changed.items():
         unread = sorted(keys - read)
         require(not unread, f"ablation.changes.{key}: none of {_listed(s.ablation.methods)} reads {_listed(unread)}")
-
-def _listed(names): return ", ".join(names)
 
 def _check_tuned(s):
     "What the search found must be there for every tuned method, and be settings that a method may have of its own."

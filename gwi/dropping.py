@@ -49,8 +49,8 @@ def block_side(side:int, # of the maps
               ) -> int: # odd, 3 or more
     "The side of a square. ConfigError for one of a single value."
     if share * side >= 3: return (int(share * side) - 1) // 2 * 2 + 1
-    raise ConfigError(f"train.drop_size: {share:g} of maps of {side} × {side} leaves squares of one value, which is not "
-                      f"DropBlock; set it to {3 / side:.2g} or more, or inhibition.layer to larger maps")
+    raise ConfigError(f"train.drop_size: {share:g} of maps of {side} × {side} leaves squares of one value, which is no "
+                      f"DropBlock; set it to {math.ceil(300 / side) / 100} or more, or inhibition.layer to larger maps")
 
 def block_mask(maps:Tensor, # [B,C,H,W]
                draws:Tensor, # [B,C,h,w] uniform: the places at which a square of `side` fits
