@@ -161,41 +161,60 @@ def _check_attack(s):
              f"attack.autoattack_images: {attack.autoattack_images} is above attack.n_images ({attack.n_images}),"
              " of which they are a part")
 
+# %% ../nbs/38_checks.ipynb #6b9a8754
 def _listed(names): return ", ".join(names)
 
 def _check_changes(s, changes, path):
-    "Each list of changes can be read, and no two of them are the same."
-    made = []  # the settings that the changes before come to
+    "The changes of every key can be made, and no value stands there twice, however it is written."
     for key, values in changes.items():
         require(isinstance(values, list), f"{path}.{key}: {values!r} is not a list")
+        seen = []
         for i, value in enumerate(values):
-            each = f"{path}.{key}[{i}]"
-            try: changed = with_changes(s, changes_of(key, value))
-            except ConfigError as e: raise ConfigError(f"{each}: {e}") from None
-            require(changed == s or changed not in made, f"{each}: {value!r} stands there twice, or comes to the same "
-                    "as a change before")
-            _check_layers(s, changed.inhibition, each)
-            made.append(changed)
+            try:
+                found = changes_of(key, value)
+                changed = with_changes(s, found)
+            except ConfigError as e: raise ConfigError(f"{path}.{key}[{i}]: {e}") from None
+            require(found not in seen, f"{path}.{key}[{i}]: {value!r} stands there twice")
+            _check_layers(s, changed.inhibition, f"{path}.{key}[{i}]")
+            seen.append(found)
+
+def _check_distinct(s, name):
+    "No two changes of the ablation come to the same run of a method."
+    made = {}
+    for key, value in real_changes(s, name):
+        changed = with_changes(s, tuned_settings(s, name) | changes_of(key, value))
+        twins = [change for change, settings in made.items() if settings == changed]
+        require(not twins, f"ablation: {name} {key}={value} is the same as {''.join(twins)}; leave one out")
+        made[f"{key}={value}"] = changed
+
+def _check_read(s):
+    "Every method of the ablation reads something that is changed, and what is changed is read by one of them."
+    names = s.ablation.methods
+    for name in names:
+        named = {setting for key in s.ablation.changes for setting in key.split(",")} & set(changeable(name))
+        require(METHODS[name].inhibits and named or real_changes(s, name) or not s.ablation.changes,
+                 f"ablation.methods: {name!r} reads no setting that is changed; it reads {_listed(changeable(name))}")
+    takes = [name for name in names if METHODS[name].inhibits or s.ablation.plain is None]
+    read = {setting for name in takes for setting in changeable(name)}
+    for key in s.ablation.changes:
+        unread = [setting for setting in key.split(",") if setting not in read]
+        but = "" if takes == names else "; without a regularised step a method takes ablation.plain"
+        require(not unread, f"ablation.changes.{key}: none of {_listed(names)} reads {_listed(unread)}{but}")
 
 def _check_ablation(s):
-    "Every change by itself must be a setting of `inhibition`, or several, and one that a method reads."
-    _check_changes(s, s.ablation.changes, "ablation.changes")
-    for key in s.ablation.plain or {}:
+    "Every change must be one of a setting of `inhibition`, or of several, that a method reads."
+    ablation = s.ablation
+    _check_changes(s, ablation.changes, "ablation.changes")
+    for key in ablation.plain or {}:
         require(set(key.split(",")) <= set(CHANGEABLE),
-                 f"ablation.plain.{key}: without a regularised step only {', '.join(CHANGEABLE)} can be changed")
-    _check_changes(s, s.ablation.plain or {}, "ablation.plain")
-    require(s.ablation.methods or not s.ablation.changes,
+                 f"ablation.plain.{key}: without a regularised step only {_listed(CHANGEABLE)} can be changed")
+    _check_changes(s, ablation.plain or {}, "ablation.plain")
+    require(ablation.methods or not ablation.changes,
              "ablation.methods: empty; name the methods whose settings are changed, or set ablation.changes to {}")
-    changed = {key: set(key.split(",")) for key in s.ablation.changes}
-    for name in s.ablation.methods:
-        reads = METHODS[name].inhibits and any(keys & set(changeable(name)) for keys in changed.values())
-        require(reads or real_changes(s, name) or not changed,
-                 f"ablation.methods: {name!r} reads no setting that is changed; it reads {_listed(changeable(name))}")
-    read = {setting for name in s.ablation.methods for setting in changeable(name)}
-    for key, keys in changed.items():
-        unread = sorted(keys - read)
-        require(not unread, f"ablation.changes.{key}: none of {_listed(s.ablation.methods)} reads {_listed(unread)}")
+    _check_read(s)
+    for name in ablation.methods: _check_distinct(s, name)
 
+# %% ../nbs/38_checks.ipynb #7ac7898c
 def _check_tuned(s):
     "What the search found must be there for every tuned method, and be settings that a method may have of its own."
     tunable = [method.tuned for name, method in METHODS.items() if name == f"{method.tuned}-tuned"]

@@ -229,7 +229,7 @@ def _clash(method):
     if (method.loss == "views") != (method.augment in augment.VIEWS):
         several = ", ".join(augment.VIEWS)
         return f"augment {method.augment!r} and loss {method.loss!r}: only {several} give several views"
-    if (method.drop == "rsc") and method.mixes_labels:
+    if method.drop == "rsc" and method.mixes_labels:
         return f"drop 'rsc' asks for one right class, augment {method.augment!r} mixes two"
     if method.mask and (method.gradient or method.loss == "views"):
         other = f"gradient {method.gradient!r}" if method.gradient else f"augment {method.augment!r}"
