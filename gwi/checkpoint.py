@@ -26,10 +26,11 @@ from .fields import recorded
 def parameters_of(run:Run) -> dict: # as the provenance of its rows writes them
     "The settings that decide a training."
     settings, inhibition = run.settings, run.settings.inhibition
-    probed = dict(layer=inhibition.layer, n_groups=inhibition.n_groups)  # where features are looked at, in every run
+    read = ("layer", "n_groups", *run.spec.reads)  # the two first: where features are looked at, in every run
+    own = {name: getattr(inhibition, name) for name in read}
     return dict(augment=recorded(settings.augment), model=recorded(settings.model), train=recorded(settings.train),
                 share=run.share, per_class=run.per_class, seed=run.seed, method=run.method, spec=run.spec.recorded(),
-                inhibition=recorded(inhibition) if run.spec.inhibits else probed)
+                inhibition=recorded(inhibition) if run.spec.mask else own)
 
 # %% ../nbs/46_checkpoint.ipynb #0400ec47
 def identity_of(run:Run) -> str: # 64 hex digits

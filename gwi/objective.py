@@ -26,7 +26,7 @@ from .views import InhibitedView, jensen_shannon
 def _cross_entropy(logits, labels, augmentation, smoothing=0.0): return task_loss(logits, labels, smoothing)
 
 def _with_consistency(logits, labels, augmentation, smoothing=0.0):
-    consistency = augmentation.jsd_weight * jensen_shannon(logits)
+    consistency = augmentation.jsd_weight * jensen_shannon(logits, len(logits) // len(labels))
     return task_loss(logits[:len(labels)], labels, smoothing) + consistency
 
 def _of_views(logits, labels, augmentation, smoothing=0.0): # [2B,K]: views of the same images, behind each other
@@ -214,6 +214,9 @@ def check_parts(names:list[str]|None=None, # of methods; None: all of the table
             value = getattr(method, part)
             if value in choices or (value is None and part != "loss"): continue
             raise ConfigError(f"method {name!r}: {part} {value!r} is none of {', '.join(map(str, choices))}")
+        if method.augmented < 1 or (method.augmented != 2 and not method.jsd):
+            raise ConfigError(f"method {name!r}: augmented {method.augmented}: only the loss jensen-shannon has "
+                              "augmented views, at least one")
         if method.view and (not method.jsd or method.mask or method.adversarial):
             raise ConfigError(f"method {name!r}: a damped view belongs to the loss jensen-shannon, without a step or "
                               "images of another kind")
@@ -222,7 +225,6 @@ def check_parts(names:list[str]|None=None, # of methods; None: all of the table
         if method.jsd and method.augment in augment.COPIED:
             raise ConfigError(f"method {name!r}: {method.loss} has a clean view of every image, {method.augment} a "
                               "clean copy; choose one")
-
         if clash := _clash(method): raise ConfigError(f"method {name!r}: {clash}; choose one")
 
 def _clash(method):
@@ -231,7 +233,14 @@ def _clash(method):
     if (method.loss == "views") != (method.augment in augment.VIEWS):
         several = ", ".join(augment.VIEWS)
         return f"augment {method.augment!r} and loss {method.loss!r}: only {several} give several views"
+    if method.drop == "rsc" and method.mixes_labels:
+        return f"drop 'rsc' asks for one right class, augment {method.augment!r} mixes two"
+    if method.mask and (method.gradient or method.loss == "views"):
+        other = f"gradient {method.gradient!r}" if method.gradient else f"augment {method.augment!r}"
+        return f"mask {method.mask!r} and {other}: a step of its own beside that has no definition"
     if method.drop and (method.jsd or method.loss == "views"):
         return f"drop {method.drop!r} wants one view of an image, loss {method.loss!r} has several"
+    if method.adversarial and (method.jsd or method.loss == "views"):
+        return f"adversarial {method.adversarial!r} attacks one view of an image, loss {method.loss!r} has several"
     if method.adversarial and (other := method.drop or method.gradient):
         return f"adversarial {method.adversarial!r} and {other!r} each change the gradient of the ordinary step"

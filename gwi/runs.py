@@ -17,7 +17,7 @@ from .methods import METHODS, Method
 from .params import Settings, load
 from .paths import ConfigError, root
 from .protocols import PROTOCOLS, TRAININGS
-from .settings import changes_of, real_changes, tuned_settings, with_changes
+from .settings import change, changeable, changes_of, real_changes, tuned_settings, with_changes
 
 # %% ../nbs/41_runs.ipynb #485ddf4e
 @dataclass(frozen=True)
@@ -69,11 +69,14 @@ def make_run(s:Settings, # of a profile
              key:str|None=None, # a setting of `inhibition` that is changed, or several joined by commas
              value=None, # to this
             ) -> Run:
-    "A run of the profile: a tuned method has the settings that were found for it, a variant those of `key`."
+    """A run of the profile: a tuned method has the settings that were found for it, a variant those of `key`.
+    ConfigError for a variant in what the method does not read."""
     changes = tuned_settings(s, method)
     if key is not None: changes = changes | changes_of(key, value)
     if changes: s = with_changes(s, changes)
-    return Run(s, method, seed, share, per_class, () if key is None else (key, value))
+    if key is not None and not set(key.split(",")) & set(changeable(method)):
+        raise ConfigError(f"{method} {key}={value}: the same as {method}, which reads {', '.join(changeable(method))}")
+    return Run(s, method, seed, share, per_class, () if key is None else change(key, value))
 
 # %% ../nbs/41_runs.ipynb #d453c344
 def parse_run(name:str, # as `Run.name` writes it

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+from torch.optim.swa_utils import AveragedModel, update_bn
 
 # %% ../nbs/43_updating.ipynb #e7330005
 @contextmanager
@@ -47,8 +47,13 @@ BATCHES = 50  # of the run, from its first, that the statistics are estimated on
 def averaged(model:nn.Module, # before its first update
              decay:float, # share of itself that the average keeps; 0: no average
             ) -> AveragedModel|None:
-    "An exponential moving average of the weights, which `update_parameters` moves."
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
+    "An exponential moving average of the weights, which `update_parameters` moves; it keeps less after few updates."
+    @torch.no_grad()
+    def move(means, weights, n): # n: int64 [], updates before this one, on the device
+        change = torch._foreach_sub(weights, means)
+        torch._foreach_mul_(change, 1 - ((1 + n) / (10 + n)).clamp(max=decay))
+        torch._foreach_add_(means, change)
+    return AveragedModel(model, multi_avg_fn=move) if decay else None
 
 def take_average(model:nn.Module, # changed: it gets the averaged weights
                  average:AveragedModel,
