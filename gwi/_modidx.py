@@ -153,6 +153,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                 'gwi.checkpoint.tensors_of': ('checkpoint.html#tensors_of', 'gwi/checkpoint.py'),
                                 'gwi.checkpoint.write_checkpoint': ('checkpoint.html#write_checkpoint', 'gwi/checkpoint.py')},
             'gwi.checks': { 'gwi.checks._among': ('checks.html#_among', 'gwi/checks.py'),
+                            'gwi.checks._among_published': ('checks.html#_among_published', 'gwi/checks.py'),
                             'gwi.checks._check_ablation': ('checks.html#_check_ablation', 'gwi/checks.py'),
                             'gwi.checks._check_attack': ('checks.html#_check_attack', 'gwi/checks.py'),
                             'gwi.checks._check_choices': ('checks.html#_check_choices', 'gwi/checks.py'),
