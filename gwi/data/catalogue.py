@@ -123,13 +123,13 @@ _TABLE += (
            **_CIFAR10 | {"in_paper": False},
            digest="1123d4a3866402ad1dcb0600d9c875951d3d96189e1030a7cee6d06db7648ebb",
            copies=("cifar10-lossless-subset", "cifar-10-binary", "cifar-10-batches-bin"),
-           inside=("data_batch_1.bin", "train_labels.npy", "all_train_labels.npy"),
+           inside=("data_batch_1.bin", "train_images.npy"),
            note="The pictures are a part of CIFAR-10 with their exact pixels, 7,728 to train on and 1,028 to test: "
                 "errors are higher than those of networks that saw all 50,000."),
     Source("cifar100-flowers", "CIFAR-100 flowers", "cifar100-flowers", classes=5, n_train=2_500, n_test=500,
            **_CIFAR | {"in_paper": False}, files=_CIFAR100,
            digest="045ca1614ad066aa19c52d6ac03a170552f5c827daaab630e2349b0a4517701e",
-           copies=("cifar-100-binary",), inside=("train.bin", "train_fine_labels.npy"),
+           copies=("cifar-100-binary",), inside=("train.bin", "train_images.npy"),
            note="The pictures are the superclass flowers of CIFAR-100: orchids, poppies, roses, sunflowers, tulips, "
                 "500 of each to train on and 100 to test."),
 )
