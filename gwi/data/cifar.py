@@ -184,8 +184,9 @@ def cifar10_exact(place, # cifar-10-binary.tar.gz, what it unpacks to, a folder 
     place = _official_or_all_of(place, "cifar10")
     wanted = {file for batches in _BATCHES.values() for file in batches}
     wanted |= {f"{what}.npy" for s in SPLITS for what in (f"{s}_images", f"{s}_labels", f"all_{s}_labels")}
-    files = _files_at(place, wanted, name="cifar10-exact", what="neither the binary files of CIFAR-10 (data_batch_1.bin … test_batch.bin) "
-                                     "nor the arrays of the exact part (train_images.npy …)")
+    what = ("neither the binary files of CIFAR-10 (data_batch_1.bin … test_batch.bin) "
+            "nor the arrays of the exact part (train_images.npy …)")
+    files = _files_at(place, wanted, "cifar10-exact", what)
     parts = [_exact_part(files, split, indices, place) for split, indices in exact_indices().items()]
     _checked_by_digest("cifar10-exact", parts, place)
     return Dataset(name, *(Images(resized(part.images, size), part.labels) for part in parts), CIFAR10_CLASSES)
@@ -214,8 +215,9 @@ def cifar100_flowers(place, # cifar-100-binary.tar.gz, what it unpacks to, a fol
     if not counts: return cifar100(place, size=size, name=name)
     place = _official_or_all_of(place, "cifar100")
     wanted = {f"{s}{end}" for s in SPLITS for end in (".bin", "_images.npy", "_fine_labels.npy")}
-    files = _files_at(place, wanted, name="cifar100-flowers", what="neither the binary files of CIFAR-100 (train.bin, test.bin) "
-                                     "nor the arrays of its flowers (train_images.npy …)")
+    what = ("neither the binary files of CIFAR-100 (train.bin, test.bin) "
+            "nor the arrays of its flowers (train_images.npy …)")
+    files = _files_at(place, wanted, "cifar100-flowers", what)
     parts = [_flowers_part(files, split, place) for split in SPLITS]
     _checked_by_digest("cifar100-flowers", parts, place)
     return Dataset(name, *(Images(resized(part.images, size), part.labels) for part in parts), list(FLOWERS.values()))
@@ -234,7 +236,8 @@ def _images_at(place:Path) -> dict: # "train/cat/0000.jpg" -> (name in the folde
         path = _image_path(name)
         if not path or content is None: continue
         if path in found:
-            raise ValueError(f"{place}: {found[path][0]} and {name} are the same picture; name the folder that holds one")
+            raise ValueError(f"{place}: {found[path][0]} and {name} are the same picture; "
+                             "name the folder that holds one")
         found[path] = name, hashlib.sha256(content).hexdigest()
     return found
 
@@ -267,6 +270,6 @@ def cifar10_jpeg75(place, # the archive of the repository, a clone, or another a
     images = _images_at(place)
     found, n_train = _list_digest(images), sum(path.startswith("train/") for path in images)
     if found == source.digest: return Dataset(name, *_listed(place, images, size), CIFAR10_CLASSES)
-    raise ValueError(f"{place}: {n_train:,} + {len(images) - n_train:,} images in train/<class>/ and test/<class>/ whose "
-                     f"files have the digest {found[:16]}; wanted are the 60,000 of cifar10-jpeg75 with "
+    raise ValueError(f"{place}: {n_train:,} + {len(images) - n_train:,} images in train/<class>/ and test/<class>/ "
+                     f"whose files have the digest {found[:16]}; wanted are the 60,000 of cifar10-jpeg75 with "
                      f"{source.digest[:16]}: get {source.address}")
