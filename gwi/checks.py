@@ -77,6 +77,16 @@ def _check_data(s):
              " set data.n_train and data.n_test")
 
 # %% ../nbs/38_checks.ipynb #b0190b3f
+def _among_published(s):
+    "Published sets have the 19 corruptions, but Tiny-ImageNet-C has the last four in an archive of its own."
+    ours = [name for name in s.corruption.names if name in BAR]
+    require(not ours, f"corruption.names: {', '.join(ours)} (C-bar) are in no published set that is read here;"
+             " leave them out, or set corruption.path to null and all are generated")
+    apart = [name for name in s.corruption.names if name in HELD_OUT]
+    is_archive = s.corruption.path == "official" and s.data.official and s.data.source == "tiny-imagenet"
+    require(not (apart and is_archive), f"corruption.names: {', '.join(apart)} are not in the archive Tiny-ImageNet-C;"
+             " leave them out, or unpack both archives into one folder and name it: corruption.path")
+
 def _check_corrupted(s):
     data, corruption = s.data, s.corruption
     wanted = corrupted_name(data.name, corruption.path)
@@ -88,6 +98,7 @@ def _check_corrupted(s):
     require(not corruption.path or not data.n_test,
              "corruption.path: the published set goes with the whole test set;"
              " set data.n_test to null and choose with corruption.n_images")
+    if corruption.path: _among_published(s)
     require(not corruption.path or not corruption.in_memory,
              "corruption.in_memory: a published set is read from its files; set corruption.path to null")
     require(corruption.set == wanted,
