@@ -21,6 +21,7 @@ from .batches import Batch, Batches
 from .checks import check_room
 from .data import datasets
 from .inhibition import MASKS, GroupedLayer, correct
+from .measured import ANATOMY
 from .objective import Objective, make_regulariser, mask_of
 from .paths import ConfigError
 from .runs import Run, weights_path
@@ -122,8 +123,7 @@ def about_masks(layers:list[GroupedLayer]) -> dict: # name -> value
     return values | dict(flat_share=100 * flat, spread=spread[is_inhibited].mean().item())
 
 # %% ../nbs/49_anatomy.ipynb #a0a70015
-PAIRS = (("plain", "masked"), ("plain", "orth"), ("masked", "orth"), ("masked", "permuted"), ("masked", "uniform"),
-         ("masked", "unmasked"), ("uniform", "unmasked"))
+PAIRS = [tuple(pair.split("-")) for pair in ANATOMY["cosine"]]
 
 def _true_logit(logits, labels): # None: of several labels an image
     if labels.dim() == 2 and not labels.is_floating_point(): return None
@@ -158,7 +158,7 @@ def _selected(run, logits, labels): # positions of the images that a regularised
     return is_right.nonzero()[:, 0].to(logits.device)
 
 # %% ../nbs/49_anatomy.ipynb #a0a70017
-SHARES = "masked_share", "orth_share", "update_share", "decay_share"
+SHARES = ANATOMY["share"]
 
 def shares(run:Run,
            found:dict, # from `gradients_of`
