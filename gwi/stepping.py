@@ -158,9 +158,11 @@ def step(regulariser:GroupWiseInhibition,
     "One regularised update behind the ordinary one, now."
     return Update(regulariser, optimiser, scaler=scaler, clip=clip).regularise([part(images, labels, logits)])
 
-# %% ../nbs/10_stepping.ipynb #247730a5
+# %% ../nbs/10_stepping.ipynb #97ad9166
 class RegularisedStep(Update):
     "A regularised update behind the ordinary one, on a schedule: one line in a training loop."
+    watches = True  # whether the optimiser must be seen to make updates
+
     def __init__(self, regulariser:GroupWiseInhibition, optimiser:torch.optim.Optimizer, *,
                  start:int=0, # see `Schedule`
                  period:int=3, # see `Schedule`
@@ -168,7 +170,7 @@ class RegularisedStep(Update):
                 ):
         super().__init__(regulariser, optimiser, **options)
         self.schedule, self.number, self.kept, self.n_seen = Schedule(start, period), 0, [], 0
-        if hasattr(optimiser, "register_step_post_hook"): optimiser.register_step_post_hook(self._note)
+        if self.watches: optimiser.register_step_post_hook(self._note)
 
     def _note(self, *_): self.n_seen += 1
 
@@ -186,7 +188,7 @@ class RegularisedStep(Update):
 
     def check_order(self, updated):
         "RuntimeError if the ordinary update that the caller speaks of was not made."
-        if self.n_seen or not updated or self.scaler or not hasattr(self.optimiser, "register_step_post_hook"): return
+        if self.n_seen or not updated or self.scaler or not self.watches: return
         raise RuntimeError("the optimiser has made no update since the last call: call this behind optimiser.step() "
                            "or, while gradients still accumulate, with updated=False")
 
