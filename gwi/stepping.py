@@ -33,7 +33,7 @@ class Schedule:
     def due(self, number:int) -> bool: # of the ordinary update
         return number >= self.start and number % self.period == 0
 
-# %% ../nbs/10_stepping.ipynb #95127497
+# %% ../nbs/10_stepping.ipynb #36bc5986
 @dataclass(frozen=True)
 class Part:
     "A batch of an ordinary update, or one of those whose gradients were accumulated for it."
@@ -51,7 +51,9 @@ def part(images:Tensor, # [B,3,H,W], as the network had them
         found = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(f"logits are {found}: [{len(images)},K] are needed, what the ordinary step's forward pass "
                          "gave for these images")
-    if len(labels) != len(images): raise ValueError(f"{len(images)} images but {len(labels)} labels")
+    if not isinstance(labels, Tensor) or len(labels) != len(images):
+        raise ValueError(f"{len(images)} images but {len(labels)} labels ({type(labels).__name__}): a tensor of as many "
+                         "is needed")
     return Part(images.detach(), labels.detach(), correct(logits, labels), logits.dtype)
 
 # %% ../nbs/10_stepping.ipynb #01dc97d5
@@ -106,14 +108,14 @@ class Update:
         "No gradient is left behind."
         self.optimiser.zero_grad()
 
-# %% ../nbs/10_stepping.ipynb #9009d95c
-def _counts(parts): # -> of each part: how many are right here, and in all processes together; number of processes
-    counts = torch.stack([part.selected.sum() for part in parts])
-    everywhere, world = counts, 1
-    if dist.is_available() and dist.is_initialized() and (world := dist.get_world_size()) > 1:
-        everywhere = counts.clone()
-        dist.all_reduce(everywhere)
-    return *torch.stack([counts, everywhere]).tolist(), world  # the one synchronisation
+# %% ../nbs/10_stepping.ipynb #8d35a707
+def _counts(parts): # -> of each part: how many are right here, and in all processes together
+    here = torch.stack([part.selected.sum() for part in parts])
+    everywhere = here.clone()
+    if _n_processes() > 1: dist.all_reduce(everywhere)
+    return torch.stack([here, everywhere]).tolist()  # the one synchronisation
+
+def _n_processes(): return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 def _indices(selected, n): # which are True; all of them, too
     found = positions(selected, n)
@@ -131,15 +133,15 @@ def regularise(self:Update,
                parts:list[Part], # of one ordinary update
               ) -> dict: # statistics as of `GroupWiseInhibition.loss`; n_selected 0: no update was made
     "One regularised update, now. Gradients are cleared before and after it."
-    counts, everywhere, world = _counts(parts)
-    chosen = [(part, n) for part, n, n_all in zip(parts, counts, everywhere) if n_all]
+    here, everywhere = _counts(parts)
+    chosen = [(part, n) for part, n, n_all in zip(parts, here, everywhere) if n_all]
     if not chosen: return dict(n_selected=0)
     self.clear()
-    stats, shares = [], [world * n / sum(everywhere) for _, n in chosen]
+    stats, shares = [], [n_all / sum(everywhere) for n_all in everywhere if n_all]
     for k, ((part, n), share) in enumerate(zip(chosen, shares), 1):
         with self.context(part):
             loss, one = self.regulariser.loss(part.images, part.labels, selected=_indices(part.selected, n))
-        if len(parts) * world == 1 and not one["n_selected"]: return one  # one image that BatchNorm cannot work with
+        if not one["n_selected"] and len(parts) * _n_processes() == 1: return one  # BatchNorm cannot work with one image
         self.apply(loss * share, is_last=k == len(chosen))
         stats.append(one)
     self.clear()

@@ -49,7 +49,7 @@ class Indexed(Dataset):
         sample = *(sample if isinstance(sample, tuple) else (sample,)), Samples(torch.tensor([i]), int(self.epoch))
         return sample if self.transform is None else tuple(self.transform(*sample)[:-1])
 
-# %% ../nbs/21_transforms.ipynb #d85c64b5
+# %% ../nbs/21_transforms.ipynb #f3a95a84
 _ON_DEVICE = (crop_flip, cutout, random_erasing)  # the others draw their few numbers on the host
 
 def as_batch(image, # uint8 [B,3,H,W] or [3,H,W]
@@ -58,8 +58,8 @@ def as_batch(image, # uint8 [B,3,H,W] or [3,H,W]
     "TypeError or ValueError for what is no batch of images, and what to put before the transform."
     if isinstance(image, Image.Image): raise TypeError(f"{name}: a PIL image; put v2.ToImage() before it")
     if image.dtype != torch.uint8:
-        raise TypeError(f"{name}: {image.dtype}; it works on uint8: put it before v2.ToDtype(torch.float32, scale=True) "
-                        "and before normalising")
+        raise TypeError(f"{name}: {image.dtype}; it works on uint8: put it before v2.ToDtype(torch.float32, scale=True)"
+                        " and before normalising")
     if image.dim() not in (3, 4) or image.shape[-3] != 3:
         raise ValueError(f"{name}: {list(image.shape)}; [3,H,W] or [B,3,H,W] is needed")
     image = image.as_subclass(Tensor)
