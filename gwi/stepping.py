@@ -33,7 +33,7 @@ class Schedule:
     def due(self, number:int) -> bool: # of the ordinary update
         return number >= self.start and number % self.period == 0
 
-# %% ../nbs/10_stepping.ipynb #36bc5986
+# %% ../nbs/10_stepping.ipynb #154d3b54
 @dataclass(frozen=True)
 class Part:
     "A batch of an ordinary update, or one of those whose gradients were accumulated for it."
@@ -52,8 +52,8 @@ def part(images:Tensor, # [B,3,H,W], as the network had them
         raise ValueError(f"logits are {found}: [{len(images)},K] are needed, what the ordinary step's forward pass "
                          "gave for these images")
     if not isinstance(labels, Tensor) or len(labels) != len(images):
-        raise ValueError(f"{len(images)} images but {len(labels)} labels ({type(labels).__name__}): a tensor of as many "
-                         "is needed")
+        raise ValueError(f"{len(images)} images but {len(labels)} labels ({type(labels).__name__}): a tensor of as "
+                         "many is needed")
     return Part(images.detach(), labels.detach(), correct(logits, labels), logits.dtype)
 
 # %% ../nbs/10_stepping.ipynb #01dc97d5
@@ -108,7 +108,7 @@ class Update:
         "No gradient is left behind."
         self.optimiser.zero_grad()
 
-# %% ../nbs/10_stepping.ipynb #8d35a707
+# %% ../nbs/10_stepping.ipynb #9a4e38a4
 def _counts(parts): # -> of each part: how many are right here, and in all processes together
     here = torch.stack([part.selected.sum() for part in parts])
     everywhere = here.clone()
@@ -141,7 +141,7 @@ def regularise(self:Update,
     for k, ((part, n), share) in enumerate(zip(chosen, shares), 1):
         with self.context(part):
             loss, one = self.regulariser.loss(part.images, part.labels, selected=_indices(part.selected, n))
-        if not one["n_selected"] and len(parts) * _n_processes() == 1: return one  # BatchNorm cannot work with one image
+        if not one["n_selected"] and len(parts) * _n_processes() == 1: return one  # BatchNorm wants more than one
         self.apply(loss * share, is_last=k == len(chosen))
         stats.append(one)
     self.clear()
