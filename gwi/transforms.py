@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Samples', 'Indexed', 'as_batch', 'Batched', 'AugMix', 'Corrupt', 'Collate', 'Mixing']
 
-# %% ../nbs/21_transforms.ipynb #dee79df0
+# %% ../nbs/21_transforms.ipynb #062bec94
 from dataclasses import dataclass
 
 import torch
@@ -16,11 +16,9 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from .augment import augmix, autoaugment, crop_flip, cutmix, cutout, mixup, random_erasing
-from .augmix import trivial_augment
+from .augment import augmix, crop_flip, cutout, random_erasing
 from .corruption import check_images, corrupt
 from .devices import send
-from .pixmix import pixmix
 from .protocols import CORRUPTIONS
 from .streams import seed_for, uniform
 
