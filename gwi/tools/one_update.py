@@ -61,7 +61,7 @@ def measured(run, dataset, corrupted) -> dict: # clean error and mean corruption
     return {"clean": error_on(dataset.test), "corrupted": statistics.mean(map(error_on, corrupted)),
             "ms a step": 1e3 * spent / state.total}
 
-# %% ../../nbs/tools/88_one_update.ipynb #e43d14f7
+# %% ../../nbs/tools/88_one_update.ipynb #c465bd6f
 def compare(seeds, # of the runs
             settings:params.Settings|None=None, # default: of the profile `small`
             dataset=None, # default: all digits
@@ -82,7 +82,8 @@ def summary(rows:pd.DataFrame, # from `compare`
             difference = own[measure] - other[measure]
             low, high = interval(difference)
             record[f"{measure} error (%)"] = f"{own[measure].mean():.2f}"
-            record[f"{measure}, difference"] = f"{difference.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
+            told = f"{difference.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
+            record[f"{measure}, difference"] = "" if arm == reference else told
         record["time of a step"] = f"{(own['ms a step'] / other['ms a step']).median():.2f}"
         records.append(record)
     return pd.DataFrame(records)
