@@ -38,6 +38,7 @@ def check_limits(value, # of a setting; None has no limits
         raise ConfigError(f"{path}: {value!r} is none of {', '.join(map(str, choices))}")
     if low is not None and not value >= low: raise ConfigError(f"{path}: {value!r} is below {low}")
     if high is not None and not value <= high: raise ConfigError(f"{path}: {value!r} is above {high}")
+    if value == float("inf"): raise ConfigError(f"{path}: {value!r} is not finite")
 
 # %% ../nbs/28_fields.ipynb #5e771109
 def typed(value, # what YAML gave

@@ -223,8 +223,10 @@ def diversity(features:Tensor, # [B,C,H,W]
               n_groups:int=6, # N_G
               generator:torch.Generator|None=None, # for the grouping
              ) -> dict: # effective_rank in [1,min(C,H·W)], group_cosine in [-1,1]; means over the batch
-    """Effective rank of the channels' Gram matrix, and mean pairwise cosine between the groups' mean maps. A sample of
-    zeros has neither and stays out of both means (all such: rank 1); of identical channels the cosine is 1.
+    """Effective rank of the channels' Gram matrix, and mean pairwise cosine between the groups' mean maps. A group
+    whose mean map is zero points nowhere and stays out of the pairs; of identical channels, and where one group is
+    left, the cosine is 1 (of `n_groups` 1, which has no pairs by design, 0). A sample of zeros has neither measure and
+    stays out of both means; features that are all zero have rank 1 and cosine 1: what has collapsed is not rich.
 
     Our choice of shares: squared singular values (eigenvalues of the Gram matrix), channels not centred. Roy and
     Vetterli (2007), who named the measure, take the singular values themselves, which gives a larger number."""
@@ -232,9 +234,11 @@ def diversity(features:Tensor, # [B,C,H,W]
     share = power / power.sum(1, keepdim=True).clamp(min=1e-30)
     rank = torch.special.entr(share).sum(1).exp()
     means, pairs = group_means(features, group_channels(features, n_groups, generator=generator), n_groups)
+    live = means.any(2).float()
+    pairs = pairs * live[:, :, None] * live[:, None]
     means = torch.nn.functional.normalize(means, dim=2)
     cosine = mean_of_pairs(means @ means.mT, pairs)
-    if n_groups > 1: cosine = cosine.masked_fill(pairs.sum((1, 2)) == 0, 1)  # all channels are one group: alike
+    if n_groups > 1: cosine = cosine.masked_fill(pairs.sum((1, 2)) == 0, 1)  # one group is left: all alike
     alive = power.sum(1) > 0
     if not alive.any(): alive = ~alive
     return dict(effective_rank=rank[alive].mean(), group_cosine=cosine[alive].mean())

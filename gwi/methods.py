@@ -9,6 +9,8 @@ __all__ = ['METHODS', 'Method', 'passes', 'by_name', 'style', 'method_order']
 from dataclasses import dataclass, replace
 
 # %% ../nbs/26_methods.ipynb #2d5cd9e1
+_WITHOUT_GROUPS = ("ones", "dropout", "cutout")  # masks that no group decides
+
 @dataclass(frozen=True)
 class Method:
     "A way to train: which images, which mask, which loss, how many updates, and what it stands beside."
@@ -47,6 +49,18 @@ class Method:
     def inhibits(self) -> bool:
         "Whether features are damped while training, so that the settings of `inhibition` are its own."
         return bool(self.mask or self.view)
+
+    @property
+    def reads(self) -> list[str]:
+        "The settings of `inhibition` that decide what it learns; another one may change, and nothing follows."
+        mask, orth = self.mask or self.view, bool(self.mask and self.orth)
+        from_groups = orth or mask not in (None, *_WITHOUT_GROUPS)
+        table = dict(
+            layer=orth or self.drop or self.attention or mask not in (None, "ones"), n_groups=from_groups,
+            weight=self.mask, orth_weight=orth, start=self.mask, period=self.mask and not self.free,
+            grouping=from_groups, reverse=self.mask == "reversed", selection=self.mask,
+            first_inference=orth or self.mask not in (None, "ones"), relative=self.mask)
+        return [name for name, is_read in table.items() if is_read]
 
     @property
     def free(self) -> bool:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from .inhibition import GroupWiseInhibition, task_loss
+from .inhibition import GroupWiseInhibition, check_number, check_tensor, task_loss
 
 # %% ../nbs/12_views.ipynb #1202c756
 def jensen_shannon(logits:Tensor, # [V*B,K]: the clean view, then the others
@@ -61,8 +61,7 @@ class InhibitedView(GroupWiseInhibition):
                  consistency:float=12.0, # weight of the Jensen-Shannon divergence (AugMix paper)
                  **options, # of `GroupWiseInhibition`: mask, snap, generator, label_smoothing, ...
                 ):
-        if not isinstance(consistency, (int, float)) or isinstance(consistency, bool) or not consistency >= 0:
-            raise ValueError(f"consistency is {consistency!r}: a number from 0 is needed")
+        check_number("consistency", consistency, 0)
         if options.get("weight") is not None or options.get("orth_weight") is not None:
             raise ValueError("weight, orth_weight: there is no step of its own to weigh; consistency weighs the views")
         super().__init__(model, layer, n_groups, **options)
@@ -70,11 +69,16 @@ class InhibitedView(GroupWiseInhibition):
 
 # %% ../nbs/12_views.ipynb #76f1edb6
 def _check_views(views, labels):
+    check_tensor(views)
+    if not isinstance(labels, Tensor) or labels.dim() != 1 or labels.is_floating_point():
+        raise ValueError("labels must be int64 [B]: a margin is that of one right class")
     if len(labels) and views.dim() == 4 and len(views) % len(labels) == 0 and len(views): return
     raise ValueError(f"{len(views)} images in all views but {len(labels)} labels: give the clean images and behind "
                      "them each augmented view of all of them")
 
 @patch
+@torch._disable_dynamo  # as `GroupWiseInhibition.loss`, and with gradients wherever it is called
+@torch.enable_grad()
 def loss(self:InhibitedView,
          views:Tensor, # [V*B,3,H,W]: the clean images, then V-1 augmented views of all of them
          labels:Tensor, # [B] int64

@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 
 from .catalogue import CATALOGUE
-from .datasets import SPLITS, Dataset, index, members_at, place_of
-from .download import archive_members
-from .streaming import Images
+from .datasets import SPLITS, Dataset, index, is_litter, members_at
+from .download import archive_members, existing
+from .streaming import Files, Images
 from ..paths import root
 
 # %% ../../nbs/data/33_cifar.ipynb #56a7eb65
@@ -97,27 +97,52 @@ def exact_indices() -> dict: # split -> int64 [n], positions in the official ord
     rows = [line.split(",") for line in file.read_text(encoding="utf-8").split()[1:]]
     return {split: np.array([i for of_split, i in rows if of_split == split], np.int64) for split in SPLITS}
 
+def _check_pixels(part:Images):
+    "A digest does not see shapes and types, so they are looked at first."
+    n, (images, labels) = len(part.labels), (part.images, part.labels)
+    if (images.dtype, images.shape, labels.dtype, labels.shape) == (np.uint8, (n, 32, 32, 3), np.int64, (n,)): return
+    raise ValueError(f"{images.dtype} {list(images.shape)} with labels {labels.dtype} {list(labels.shape)}; "
+                     "uint8 [N,32,32,3] with int64 [N] is wanted")
+
 def pixel_digest(parts, # training and test `Images`
                 ) -> str: # 64 hexadecimal digits
     "SHA-256 over pixels, uint8 [N,32,32,3], and labels, int64 [N], training images first."
     sha = hashlib.sha256()
     for part in parts:
+        _check_pixels(part)
         for array in (part.images, part.labels): sha.update(np.ascontiguousarray(array))
     return sha.hexdigest()
 
 # %% ../../nbs/data/33_cifar.ipynb #1752a3a9
-def _array(files:dict, name:str, place) -> np.ndarray:
-    "An array of a packed copy."
-    if name not in files: raise ValueError(f"{place}: {name} is missing beside the other arrays")
-    try: return np.load(BytesIO(files[name]), allow_pickle=False)
+def _no_copy_of(name:str, why:str, place) -> ValueError:
+    "What to say of a place that is something else than the data set of that name."
+    source = CATALOGUE[name]
+    folders = " or ".join(source.copies)
+    return ValueError(f"{place}: this is no copy of {name} ({why}); give {source.files[0].name}"
+                      f"{f', or a folder or archive {folders}' if folders else ''}")
+
+def _array(files:dict, name:str, shape:tuple, place) -> np.ndarray:
+    "An array of a packed copy: bytes of images with that shape each, or, (), labels."
+    try: array = np.lib.format.read_array(BytesIO(files[name]), allow_pickle=False)
     except (ValueError, EOFError) as e:
         raise ValueError(f"{place}: {name} is no complete array ({e}); copy it again") from e
+    is_right_kind = array.dtype == np.uint8 if shape else array.dtype.kind in "iu"
+    if is_right_kind and len(array.shape) == 1 + len(shape) and array.shape[1:] == shape and len(array): return array
+    wanted = "uint8 [N,32,32,3]" if shape else "whole numbers [N]"
+    raise ValueError(f"{place}: {name} holds {array.dtype} {list(array.shape)}, {wanted} is wanted; copy it again")
+
+def _packed(files:dict, name:str, split:str, labels:list, place) -> tuple: # images, labels, name of the labels
+    "The two arrays of a split in a packed copy of the data set `name`, with the first of some files of labels."
+    file, found = f"{split}_images.npy", [each for each in labels if each in files]
+    if file not in files: raise _no_copy_of(name, f"{file} is missing beside the other arrays", place)
+    if not found: raise _no_copy_of(name, f"{' or '.join(labels)} is missing beside {file}", place)
+    return _array(files, file, (32, 32, 3), place), _array(files, found[0], (), place), found[0]
 
 def _packed_part(files:dict, split:str, indices, place) -> Images:
     "A split of a packed copy, with its own labels or its part of all official ones."
-    images, own = _array(files, f"{split}_images.npy", place), f"{split}_labels.npy"
-    if own in files: labels = _array(files, own, place)
-    else: labels = np.take(_array(files, f"all_{split}_labels.npy", place), indices, mode="clip")  # the digest tells
+    names = [f"{split}_labels.npy", f"all_{split}_labels.npy"]
+    images, labels, name = _packed(files, "cifar10-exact", split, names, place)
+    if name == names[1]: labels = np.take(labels, indices, mode="clip")  # the digest tells
     return Images(images, labels.astype(np.int64))
 
 def _exact_part(files:dict, split:str, indices, place) -> Images:
@@ -127,20 +152,21 @@ def _exact_part(files:dict, split:str, indices, place) -> Images:
     return _cifar_part(files, batches, 1, 10_000 * len(batches), CIFAR10_CLASSES, place).keep(indices)
 
 # %% ../../nbs/data/33_cifar.ipynb #cc259cc5
-def _files_at(place:Path, wanted:set, what:str) -> dict: # base name -> bytes
-    "The files that say something about a data set, wherever they lie in a folder or an archive."
+def _files_at(place:Path, wanted:set, name:str, what:str) -> dict: # base name -> bytes
+    "The files that say something about the data set `name`, wherever they lie in a folder or an archive."
     found = {}
-    for name, content in members_at(place, lambda name: PurePosixPath(name).name in wanted):
-        base = PurePosixPath(name).name
+    for path, content in members_at(place, lambda path: PurePosixPath(path).name in wanted):
+        base = PurePosixPath(path).name
         if base not in wanted or content is None: continue
         if base in found: raise ValueError(f"{place}: {base} is there twice; name the folder that holds one")
         found[base] = content
     if found: return found
-    raise ValueError(f"{place}: {what} are in it")
+    raise _no_copy_of(name, f"{what} are in it", place)
 
 def _checked_by_digest(name:str, parts, place):
     "ValueError unless the parts are, pixel by pixel, the data set of that name."
-    found, wanted = pixel_digest(parts), CATALOGUE[name].digest
+    try: found, wanted = pixel_digest(parts), CATALOGUE[name].digest
+    except ValueError as e: raise ValueError(f"{place}: {e}") from e
     if found == wanted: return
     raise ValueError(f"{place}: pixels and labels have the digest {found[:16]}, those of {name} {wanted[:16]}; "
                      "other images, labels or order: give the unchanged official files")
@@ -158,8 +184,9 @@ def cifar10_exact(place, # cifar-10-binary.tar.gz, what it unpacks to, a folder 
     place = _official_or_all_of(place, "cifar10")
     wanted = {file for batches in _BATCHES.values() for file in batches}
     wanted |= {f"{what}.npy" for s in SPLITS for what in (f"{s}_images", f"{s}_labels", f"all_{s}_labels")}
-    files = _files_at(place, wanted, "neither the binary files of CIFAR-10 (data_batch_1.bin … test_batch.bin) "
-                                     "nor the arrays of the exact part (train_images.npy …)")
+    what = ("neither the binary files of CIFAR-10 (data_batch_1.bin … test_batch.bin) "
+            "nor the arrays of the exact part (train_images.npy …)")
+    files = _files_at(place, wanted, "cifar10-exact", what)
     parts = [_exact_part(files, split, indices, place) for split, indices in exact_indices().items()]
     _checked_by_digest("cifar10-exact", parts, place)
     return Dataset(name, *(Images(resized(part.images, size), part.labels) for part in parts), CIFAR10_CLASSES)
@@ -169,14 +196,14 @@ FLOWERS = {54: "orchid", 62: "poppy", 70: "rose", 82: "sunflower", 92: "tulip"} 
 
 def _flowers_of(images, fine) -> Images: # fine labels [N]
     "The flowers among some images, numbered from 0."
-    fine, kinds = np.asarray(fine, np.int64), np.array(list(FLOWERS))
+    fine, kinds = np.asarray(fine, np.int64)[:len(images)], np.array(list(FLOWERS))  # the digest tells
     at = np.flatnonzero(np.isin(fine, kinds))
     return Images(images[at], np.searchsorted(kinds, fine[at]))
 
 def _flowers_part(files:dict, split:str, place) -> Images:
     "A split from a packed copy, or else from the official binary files."
-    if f"{split}_images.npy" in files:
-        return _flowers_of(*(_array(files, f"{split}_{what}.npy", place) for what in ("images", "fine_labels")))
+    if any(f"{s}_images.npy" in files for s in SPLITS):
+        return _flowers_of(*_packed(files, "cifar100-flowers", split, [f"{split}_fine_labels.npy"], place)[:2])
     table = _table(files, f"{split}.bin", 2, CATALOGUE["cifar100"].counts[1 + SPLITS.index(split)], place)
     return _flowers_of(table[:, 2:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), table[:, 1])
 
@@ -188,31 +215,61 @@ def cifar100_flowers(place, # cifar-100-binary.tar.gz, what it unpacks to, a fol
     if not counts: return cifar100(place, size=size, name=name)
     place = _official_or_all_of(place, "cifar100")
     wanted = {f"{s}{end}" for s in SPLITS for end in (".bin", "_images.npy", "_fine_labels.npy")}
-    files = _files_at(place, wanted, "neither the binary files of CIFAR-100 (train.bin, test.bin) "
-                                     "nor the arrays of its flowers (train_images.npy …)")
+    what = ("neither the binary files of CIFAR-100 (train.bin, test.bin) "
+            "nor the arrays of its flowers (train_images.npy …)")
+    files = _files_at(place, wanted, "cifar100-flowers", what)
     parts = [_flowers_part(files, split, place) for split in SPLITS]
     _checked_by_digest("cifar100-flowers", parts, place)
     return Dataset(name, *(Images(resized(part.images, size), part.labels) for part in parts), list(FLOWERS.values()))
 
 # %% ../../nbs/data/33_cifar.ipynb #91ba3982
-def files_digest(place:Path, # folder or archive of class folders
+def _image_path(name:str) -> str: # "train/cat/0000.jpg"; "" for what is none of the images
+    "Where an image belongs, however deep the class folders lie; what is no image by its suffix is none."
+    path = PurePosixPath(*PurePosixPath(name).parts[-3:])
+    is_image = path.suffix.lower() in Image.registered_extensions()
+    return str(path) if len(path.parts) == 3 and path.parts[0] in SPLITS and is_image and not is_litter(name) else ""
+
+def _images_at(place:Path) -> dict: # "train/cat/0000.jpg" -> (name in the folder or archive, SHA-256)
+    "The images of class folders, in one pass."
+    found = {}
+    for name, content in members_at(place, lambda name: bool(_image_path(name))):
+        path = _image_path(name)
+        if not path or content is None: continue
+        if path in found:
+            raise ValueError(f"{place}: {found[path][0]} and {name} are the same picture; "
+                             "name the folder that holds one")
+        found[path] = name, hashlib.sha256(content).hexdigest()
+    return found
+
+def _list_digest(found:dict) -> str: # 64 hexadecimal digits
+    "SHA-256 of the list that `sha256sum` makes."
+    lines = (f"{found[path][1]}  {path}\n" for path in sorted(found, key=os.fsencode))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+def files_digest(place:Path, # folder or archive of class folders, however deep they lie
                 ) -> str: # 64 hexadecimal digits
     "SHA-256 of the list that `sha256sum` makes of all images, sorted by `train/<class>/<file>`, `test/<class>/<file>`."
-    sums = {}
-    for name, content in members_at(place, lambda name: bool(place_of(name))):
-        where = place_of(name)
-        if where and where.rest: sums[f"{where.split}/{where.kind}/{where.rest}"] = hashlib.sha256(content).hexdigest()
-    lines = (f"{sums[path]}  {path}\n" for path in sorted(sums, key=os.fsencode))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return _list_digest(_images_at(place))
+
+def _listed(place:Path, images:dict, size:int) -> list: # of training and test `Files`
+    "The images of `_images_at`, sorted by split, class and file."
+    parts = []
+    for split in SPLITS:
+        paths = [path for path in sorted(images, key=lambda path: path.split("/")) if path.startswith(f"{split}/")]
+        labels = [CIFAR10_CLASSES.index(path.split("/")[1]) for path in paths]
+        names = np.array([os.fsencode(images[path][0]) for path in paths])
+        parts.append(Files(place, names, np.array(labels, np.int64), size))
+    return parts
 
 def cifar10_jpeg75(place, # the archive of the repository, a clone, or another archive or folder with the same images
                    *, size:int=32, name:str="cifar10-jpeg75", counts=None, # as for `cifar10`
                   ) -> Dataset: # of `Files`
     "CIFAR-10 as JPEG files. ValueError for other files."
-    dataset = index(place, size=size, name=name)
-    if not counts: return dataset
-    found, wanted = files_digest(Path(place)), CATALOGUE["cifar10-jpeg75"].digest
-    if found == wanted: return dataset
-    raise ValueError(f"{place}: {len(dataset.train):,} + {len(dataset.test):,} images whose files have the digest "
-                     f"{found[:16]}; wanted are the 60,000 of cifar10-jpeg75 with {wanted[:16]}: "
-                     f"get {CATALOGUE['cifar10-jpeg75'].address}")
+    if not counts: return index(place, size=size, name=name)
+    place, source = existing(place), CATALOGUE["cifar10-jpeg75"]
+    images = _images_at(place)
+    found, n_train = _list_digest(images), sum(path.startswith("train/") for path in images)
+    if found == source.digest: return Dataset(name, *_listed(place, images, size), CIFAR10_CLASSES)
+    raise ValueError(f"{place}: {n_train:,} + {len(images) - n_train:,} images in train/<class>/ and test/<class>/ "
+                     f"whose files have the digest {found[:16]}; wanted are the 60,000 of cifar10-jpeg75 with "
+                     f"{source.digest[:16]}: get {source.address}")

@@ -6,6 +6,7 @@
 __all__ = ['is_at_hand', 'where_from', 'held_out', 'fetch']
 
 # %% ../../nbs/data/35_fetch.ipynb #e5f7adce
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,8 @@ import numpy as np
 from ..console import progress
 from .catalogue import CATALOGUE, SOURCES, STREAMABLE, Source
 from .datasets import Dataset, brought, fewer, first_per_class, read, write_into
-from .download import copy_at_hand, existing, obtain, replacing
+from .download import copies_at_hand, copy_at_hand, download_folder, existing, obtain, put_aside, replacing
 from .readers import reader_of
-from ..paths import root
 
 # %% ../../nbs/data/35_fetch.ipynb #dae9aa28
 def _source(data) -> Source: # settings as for `fetch`
@@ -31,17 +31,16 @@ def _source(data) -> Source: # settings as for `fetch`
                          f"only {', '.join(STREAMABLE)} can be streamed")
     return source
 
-def _copy(data, source:Source) -> Path|str|None:
-    "Where the user has it: `data.path`, or a copy in the folder of data that its reader checks."
-    if source.own and data.path: return data.path  # perhaps two places
+def _copies(data, source:Source) -> list: # of places
+    "Where the user has it: `data.path`, or all copies in the folder of data, of which its reader checks each."
+    if source.own and data.path: return [data.path]  # perhaps two places
     is_checked = data.official and (source.digest or source.own)
-    if not is_checked: return None
-    if data.path: return existing(data.path)
-    return copy_at_hand(source.copy_names, source.inside, bool(source.digest)) if source.address else None
+    if not is_checked: return []
+    if data.path: return [existing(data.path)]
+    return copies_at_hand(source.copy_names, source.inside, bool(source.digest)) if source.address else []
 
 def _obtained(data, source:Source, downloads): # -> one place, a list of files, or None
-    "What the reader reads: the user's own place, or the official files."
-    if copy := _copy(data, source): return copy
+    "What the reader reads where the user has no copy: the official files."
     if source.own:
         home = f"; ask for it at {source.home} and name it, or the folder of data that holds it: GWI_DATA=…"
         raise ValueError(f"data.path: missing; the source {source.name!r} is your own folder, which is not downloaded"
@@ -59,8 +58,8 @@ def is_at_hand(data, # settings as for `fetch`
                downloads=None, # as for `fetch`
               ) -> bool:
     "Whether a data set can be had without a network. FileNotFoundError: `data.path` is not there."
-    source, folder = _source(data), Path(downloads or root()/"data"/"downloads")
-    if _copy(data, source): return True
+    source, folder = _source(data), download_folder(downloads)
+    if _copies(data, source): return True
     if data.path: return existing(data.path).exists()
     return not source.own and all((folder/file.name).exists() or copy_at_hand((file.name,)) for file in source.files)
 
@@ -90,6 +89,22 @@ def _parts(data, whole:Dataset) -> list: # training and test images
     return [fewer(whole.train, data.n_train, "data.n_train", n_classes),
             fewer(whole.test, data.n_test, "data.n_test", n_classes)]
 
+# %% ../../nbs/data/35_fetch.ipynb #a058ec93
+def _whole(data, source:Source, files) -> Dataset: # files as `_obtained` gives them
+    "Read a data set as it is published."
+    places = files if isinstance(files, list) else [files or source.name]
+    progress(f"data: {data.name} from {', '.join(map(str, places))}")
+    return reader_of(source)(files, size=data.size, name=data.name, counts=source.counts if data.official else None)
+
+def _first_whole(data, source:Source, choices:list) -> Dataset: # choices: of what `_whole` reads
+    "The first that holds the data set. ValueError with what is wrong with each."
+    errors = []
+    for files in choices:
+        try: return _whole(data, source, files)
+        except ValueError as e: errors.append(str(e))
+        if len(choices) > 1: progress(f"data: {errors[-1]}")
+    raise ValueError("; and ".join(errors))
+
 # %% ../../nbs/data/35_fetch.ipynb #186570f5
 def fetch(data, # settings: name, source, path, mirror, official, size, n_train, n_test, held_out, streamed
           out, # folder to write
@@ -97,15 +112,17 @@ def fetch(data, # settings: name, source, path, mirror, official, size, n_train,
          ) -> Dataset:
     "Get a data set as the settings say, write it to `out` and return it."
     source = _source(data)
-    reader = reader_of(source)
+    reader_of(source)  # an error before any work
     progress(f"data: terms: {source.licence}" + (f"; cite {source.citation}" if source.citation else ""))
-    files = _obtained(data, source, downloads)
-    places = files if isinstance(files, list) else [files or source.name]
-    progress(f"data: {data.name} from {', '.join(map(str, places))}")
-    whole = reader(files, size=data.size, name=data.name, counts=source.counts if data.official else None)
-    with replacing(Path(out)) as part:
-        parts = brought(_parts(data, whole), data.streamed, part, data.name)
-        write_into(Dataset(whole.name, *parts, whole.classes), part)
+    copies = _copies(data, source)
+    files = None if copies else _obtained(data, source, downloads)
+    obtained = files if isinstance(files, list) else [files] if files else []
+    aside = partial(put_aside, obtained, source.files, official=data.official, downloads=downloads)
+    with aside(): whole = _first_whole(data, source, copies or [files])
+    parts = _parts(data, whole)
+    with aside(), replacing(Path(out)) as part:
+        write_into(Dataset(whole.name, *brought(parts, data.streamed, part, data.name), whole.classes), part)
+        read(part)  # what cannot be read replaces nothing
     dataset = read(out)
     progress(f"data: {len(dataset.train):,} training and {len(dataset.test):,} test images "
              f"of {len(dataset.classes)} classes")
