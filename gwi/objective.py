@@ -120,10 +120,9 @@ def _check_relative(training):
                       f"{found}; set train.compile to false and machine.launcher to null, or take it back")
 
 def _check_summed(run):
-    found, settings = None, run.settings
-    if settings.inhibition.relative: found = "inhibition.relative, which measures the ordinary step's gradient alone"
+    found, is_relative = None, run.settings.inhibition.relative
+    if is_relative: found = "inhibition.relative, which measures the ordinary step's gradient alone"
     if run.spec.gradient: found = f"the gradient {run.spec.gradient!r} of {run.method}, which is that of one loss"
-    if settings.train.compile: found = "train.compile, which compiles each loss by itself"
     if found: raise ConfigError(f"inhibition.summed: one update of both losses does not go with {found}; take one back")
 
 # %% ../nbs/45_objective.ipynb #3fb132ee
