@@ -300,8 +300,9 @@ def _cost(state):
     steps, spent, epochs = state.total - state.first, state.clock.read(), state.run.settings.train.epochs
     if not steps: return {}
     seconds = sum(spent.values())
-    return dict(epoch_seconds=seconds / steps * state.total / epochs,
-                regularised_percent=100 * spent["regularised"] / seconds)
+    cost = dict(epoch_seconds=seconds / steps * state.total / epochs)
+    if state.run.settings.inhibition.summed: return cost  # what is one step is not told apart
+    return cost | dict(regularised_percent=100 * spent["regularised"] / seconds)
 
 # %% ../nbs/50_train.ipynb #ceec47bf
 @contextmanager
