@@ -347,6 +347,7 @@ def uncompilable(s:Settings, # of a run
     if spec.view: return f"{method} has a damped view, which is not compiled"
     if spec.mask and s.inhibition.first_inference == "shared":
         return "inhibition.first_inference shared is not compiled; set it to eval"
+    if spec.mask and s.inhibition.summed: return "inhibition.summed is not compiled; set it to false"
     if spec.drop: return f"{method} mutes maps in the ordinary step, which is not compiled with it"
     if spec.gradient and s.train.compile == "graphs":
         return f"{method} passes a batch twice in one step, which CUDA graphs would mix up; set it to true"
@@ -366,6 +367,8 @@ def _check_ways(s):
         require(not changed.inhibition.relative or not (many or compiled),
                 f"{path}: relative is measured in one process that compiles nothing; set train.compile to false and"
                 " machine.launcher to null, or take it back")
+        require(not (changed.inhibition.relative and changed.inhibition.summed),
+                f"{path}: relative measures the ordinary step's gradient alone, summed has one of both; choose one")
         for method in s.methods.plain + s.methods.inhibited if compiled else []:
             reason = uncompilable(changed, method)
             require(not reason, f"train.compile ({path}): {reason}; or set train.compile to false")

@@ -59,7 +59,7 @@ class Method:
             layer=orth or self.drop or self.attention or mask not in (None, "ones"), n_groups=from_groups,
             weight=self.mask, orth_weight=orth, start=self.mask, period=self.mask and not self.free,
             grouping=from_groups, reverse=self.mask == "reversed", selection=self.mask,
-            first_inference=orth or self.mask not in (None, "ones"), relative=self.mask)
+            first_inference=orth or self.mask not in (None, "ones"), relative=self.mask, summed=self.mask)
         return [name for name, is_read in table.items() if is_read]
 
     @property

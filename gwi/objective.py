@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['LOSSES', 'ATTENTION', 'FIRST', 'ADVERSARIAL', 'memory_format', 'make_model', 'make_optimiser', 'learning_rate', 'due',
-           'mask_of', 'make_regulariser', 'size', 'make_view', 'Objective', 'free_images', 'pgd_images', 'check_parts']
+           'mask_of', 'make_regulariser', 'size', 'make_view', 'select', 'counted', 'Objective', 'free_images',
+           'pgd_images', 'check_parts']
 
 # %% ../nbs/45_objective.ipynb #a9fd3c8b
 import math
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from . import attack, augment, devices, models, processes
 from .dropping import DROPS, drop_logits
-from .inhibition import MASKS, GroupWiseInhibition, task_loss
+from .inhibition import MASKS, GroupWiseInhibition, correct, positions, task_loss
 from .methods import METHODS
 from .paths import ConfigError
 from .streams import seed_for, stream, uniform
@@ -104,6 +105,7 @@ def make_regulariser(run, model:nn.Module) -> GroupWiseInhibition|None:
     inhibition, method = run.settings.inhibition, run.spec
     if not method.mask: return None
     if inhibition.relative: _check_relative(run.settings.train)
+    if inhibition.summed: _check_summed(run)
     is_plain = inhibition.grouping == "plain"
     return GroupWiseInhibition(
         model, inhibition.layers, inhibition.n_groups, weight=inhibition.weight,
@@ -116,6 +118,12 @@ def _check_relative(training):
     found = "train.compile" if training.compile else f"{processes.world()} processes"
     raise ConfigError("inhibition.relative: gradients are measured in one process that compiles nothing, not with "
                       f"{found}; set train.compile to false and machine.launcher to null, or take it back")
+
+def _check_summed(run):
+    found, is_relative = None, run.settings.inhibition.relative
+    if is_relative: found = "inhibition.relative, which measures the ordinary step's gradient alone"
+    if run.spec.gradient: found = f"the gradient {run.spec.gradient!r} of {run.method}, which is that of one loss"
+    if found: raise ConfigError(f"inhibition.summed: one update of both losses does not go with {found}; take one back")
 
 # %% ../nbs/45_objective.ipynb #3fb132ee
 def size(gradients) -> Tensor: # [] float32
@@ -134,6 +142,25 @@ def make_view(run, model:nn.Module) -> InhibitedView|None:
         snap=not is_plain, max_iter=50 if is_plain else 15, random_groups=inhibition.grouping == "random",
         label_smoothing=settings.train.label_smoothing, generator=stream(run.seed, "fixed mask"))
 
+# %% ../nbs/45_objective.ipynb #12567712
+def select(run,
+           is_correct:Tensor, # bool [b]: what the ordinary pass had right
+          ) -> tuple[Tensor,int,int]: # int64 [n]: which samples the regularised loss is of; n; that of all processes
+    "The samples that are right, or all (`inhibition.selection`)."
+    if run.settings.inhibition.selection == "all": is_correct = torch.ones_like(is_correct)
+    n = is_correct.sum()
+    n_local, n_global = torch.stack([n, processes.total(n)]).tolist()  # the one synchronisation
+    selected = positions(is_correct, n_local)
+    if selected is None: selected = torch.arange(len(is_correct), device=is_correct.device)
+    return selected, n_local, n_global
+
+def counted(stats:dict, # of the regularised loss, without n_selected
+            n_local:int, # samples that it is of
+            share:float, # of those of all processes
+           ) -> dict: # name -> what is added to the sums of the epoch
+    "What this process adds to the log: of many processes the first counts the steps."
+    return dict(selected=n_local, steps=int(processes.rank() == 0), **{name: v * share for name, v in stats.items()})
+
 # %% ../nbs/45_objective.ipynb #5bb11de4
 class Objective(nn.Module):
     "The ordinary loss and the logits or, of selected samples, the regularised loss and its statistics."
@@ -142,11 +169,12 @@ class Objective(nn.Module):
         self.model, self.regulariser, self.run, self.first = model, regulariser, run, None
         self.view = make_view(run, model)
 
-    def forward(self, images, labels, selected=None, uniform=None, is_shared=False, done=1.0):
+    def forward(self, images, labels, selected=None, uniform=None, is_shared=False, done=1.0, is_summed=False):
         is_bfloat16 = self.run.settings.train.bfloat16
         with torch.autocast(images.device.type, torch.bfloat16, enabled=is_bfloat16):
             if self.view: return self.view.loss(images, labels, uniform=uniform)[:2]
             if selected is not None: return self.regularised(images, labels, selected, uniform)
+            if is_summed: return self.summed(images, labels, uniform, is_shared)
             if not self.run.spec.drop: return self.ordinary(images, labels, is_shared)
             return self.loss_of(drop_logits(self.run, self.model, images, labels, uniform, done), labels)
 
@@ -168,6 +196,16 @@ class Objective(nn.Module):
         if not stats["n_selected"] and self.run.settings.train.sync_batchnorm:
             loss = loss + 0 * self.model(images[:0]).sum()  # the others' BatchNorm waits for this process
         return loss, stats
+
+    def summed(self, images, labels, uniform, is_shared):
+        "The ordinary loss and the logits; the sum of both losses, and what is counted of the regularised one."
+        loss, logits = self.ordinary(images, labels, is_shared)
+        selected, n_local, n_global = select(self.run, correct(logits, labels))
+        if not n_global: return loss, logits, loss, {}
+        more, stats = self.regularised(images.detach()[:len(labels)], labels, selected, uniform)
+        if not stats.pop("n_selected") and processes.world() == 1: return loss, logits, loss, {}
+        share = n_local / n_global
+        return loss, logits, loss + more * (share * processes.world()), counted(stats, n_local, share)
 
     def scaled(self, loss, share):
         "The loss times what makes its gradient this share of the ordinary step's, which the parameters still hold."

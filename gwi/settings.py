@@ -142,6 +142,7 @@ class Inhibition:
     selection: str = one_of("correct", "all")
     first_inference: str = one_of("eval", "shared")
     relative: bool = False
+    summed: bool = False
 
     @property
     def layers(self) -> list[str]:

@@ -27,9 +27,9 @@ from .checkpoint import (clear, identity_of, load_tensors, parameters_of, read_c
 from .compiled import CompiledObjective, check_compilable
 from .data import datasets
 from .devices import Clock
-from .inhibition import correct, diversity, positions
-from .objective import (ADVERSARIAL, Objective, check_parts, due, learning_rate, make_model, make_optimiser,
-                           make_regulariser, memory_format)
+from .inhibition import correct, diversity
+from .objective import (ADVERSARIAL, Objective, check_parts, counted, due, learning_rate, make_model,
+                           make_optimiser, make_regulariser, memory_format, select)
 from .runs import Run, data_dir, parse_run, weights_path
 from .streams import seed_for, stream, uniform
 from .updating import BATCHES, GRADIENTS, average_tensors, averaged, load_average, take_average
@@ -132,15 +132,18 @@ def ordinary_step(state:State,
     "One update on the batch."
     run, labels = state.run, batch.labels
     is_adversarial = run.spec.adversarial is not None
-    is_shared = due(run, state.step, state.total) and run.settings.inhibition.first_inference == "shared"
+    is_due, inhibition = due(run, state.step, state.total), run.settings.inhibition
+    is_shared = is_due and inhibition.first_inference == "shared"
+    summed = dict(is_summed=True) if is_due and inhibition.summed else {}
     with ADVERSARIAL[run.spec.adversarial](state, batch) if is_adversarial else nullcontext(batch.images) as images:
         look = partial(state.objective, images, labels, uniform=draws(state, batch), is_shared=is_shared,
-                       done=state.step / state.total)
-        loss, logits = look()
-        update_weights(state, loss, look)
+                       done=state.step / state.total, **summed)
+        loss, logits, *both = look()  # summed: the sum of both losses, and what is counted of the regularised one
+        update_weights(state, both[0] if both else loss, look)
     is_correct = correct(logits, labels)
     count(state, images=len(labels), loss=loss.detach() * len(labels), wrong=(~is_correct).sum())
-    note_bad_loss(state, loss)
+    if both: count(state, **both[1])
+    note_bad_loss(state, both[0] if both else loss)
     return batch._replace(images=images.detach()[:len(labels)]), is_correct  # of three views the clean one
 
 # %% ../nbs/50_train.ipynb #417c0259
@@ -149,19 +152,15 @@ def regularised_step(state:State,
                      is_correct:Tensor, # bool [b]
                     ):
     "One more update on the correctly classified samples of the batch; none if no process has any."
-    if state.run.settings.inhibition.selection == "all": is_correct = torch.ones_like(is_correct)
-    n = is_correct.sum()
-    n_local, n_global = torch.stack([n, processes.total(n)]).tolist()  # the one synchronisation
+    selected, n_local, n_global = select(state.run, is_correct)
     if not n_global: return
-    selected = positions(is_correct, n_local)
-    if selected is None: selected = torch.arange(len(is_correct), device=is_correct.device)
     loss, stats = state.objective(batch.images, batch.labels, selected, draws(state, batch))
     n_selected = stats.pop("n_selected")
     if not n_selected and processes.world() == 1: return  # a single image that BatchNorm cannot work with
     share = n_local / n_global
     update_weights(state, loss * (share * processes.world()))
     note_bad_loss(state, loss)
-    count(state, selected=n_local, steps=int(processes.rank() == 0), **{name: v * share for name, v in stats.items()})
+    count(state, **counted(stats, n_local, share))
 
 # %% ../nbs/50_train.ipynb #e05cee1b
 def advance(state:State):
@@ -175,7 +174,7 @@ def advance(state:State):
         number = batch_number(run, step)
         if state.kept[0] != number: state.kept = number, state.batches[number]
         batch, is_correct = ordinary_step(state, state.kept[1])
-    if due(run, step, state.total):
+    if due(run, step, state.total) and not run.settings.inhibition.summed:
         with state.clock("regularised"): regularised_step(state, batch, is_correct)
     state.step += 1
 
@@ -243,7 +242,7 @@ def total_rows(state:State) -> list[dict]:
     "Updates, regularised steps, and the share of the images of those steps that were selected."
     batch, total = state.run.settings.train.batch, state.total
     steps = sum(epoch["steps"] for epoch in state.log)
-    values = dict(updates=total + steps, regularised_steps=steps)
+    values = dict(updates=total + (0 if state.run.settings.inhibition.summed else steps), regularised_steps=steps)
     offered = sum(due(state.run, step, total) for step in range(total)) * batch
     if offered: values["selected_share"] = 100 * sum(epoch["selected"] for epoch in state.log) / offered
     return [dict(condition="run", level=0, metric=m, value=v, n=total * batch) for m, v in values.items()]
@@ -301,8 +300,9 @@ def _cost(state):
     steps, spent, epochs = state.total - state.first, state.clock.read(), state.run.settings.train.epochs
     if not steps: return {}
     seconds = sum(spent.values())
-    return dict(epoch_seconds=seconds / steps * state.total / epochs,
-                regularised_percent=100 * spent["regularised"] / seconds)
+    cost = dict(epoch_seconds=seconds / steps * state.total / epochs)
+    if state.run.settings.inhibition.summed: return cost  # what is one step is not told apart
+    return cost | dict(regularised_percent=100 * spent["regularised"] / seconds)
 
 # %% ../nbs/50_train.ipynb #ceec47bf
 @contextmanager

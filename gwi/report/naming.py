@@ -120,7 +120,7 @@ def note(dataset:str, # as in the rows
 ORDER = ("clean", *CORRUPTIONS, "mCE", *(f"mean ({k} of 15)" for k in range(1, 15)), *HELD_OUT, "held-out mean",
          *(f"mean ({k} of 4)" for k in range(1, 4)), *BAR, "C-bar mean", *(f"mean ({k} of 10)" for k in range(1, 10)),
          "fgsm", "pgd", "autoattack", "share", "k", "unchanged", "n_groups", "layer", "weight", "orth_weight", "period",
-         "start", "grouping", "reverse", "selection", "first_inference")
+         "start", "grouping", "reverse", "selection", "first_inference", "summed")
 
 def _condition_rank(conditions, protocols):
     "condition -> what it is sorted by: its place in ORDER, then its name, pgd20 before pgd100."
