@@ -22,8 +22,8 @@ from .listening import check_recorded, evaluating, hooked, is_packed
 from .masks import MASKS, GroupedLayer, ones_mask, reversed_mask
 from .weighting import (group_maps, importance, independence, orthogonality, per_channel, reverse, reversed_maps,
                            weigh)
-from .wrappers import (check_processes, is_sharded, keep_pace, last_of, logits_of, n_processes,
-                          name_inside, share_of, unwrapped)
+from .wrappers import (check_processes, is_sharded, keep_pace, last_of, logits_of, name_inside, share_of,
+                          unwrapped)
 
 _all_ = ["GroupedLayer", "MASKS", "diversity", "group_channels", "group_maps", "importance", "independence",
          "orthogonality", "per_channel", "reverse", "reversed_maps"]  # known here, too
@@ -291,11 +291,11 @@ def _differentiable_zero(self:GroupWiseInhibition):
 @patch
 def _pause(self:GroupWiseInhibition, images, labels, uniform, first, has_begun=False):
     "No sample to work on: a differentiable 0, and what the other processes wait for."
+    if is_sharded(self.model):
+        with evaluating(self.model): ce, orth, _ = self.terms(images, labels, torch.tensor([0]), uniform, first, True)
+        return 0 * ce, 0 * orth, dict(n_selected=0)
     zero, _, stats = self._differentiable_zero()
     if self.called is not self.model: zero = keep_pace(self.called, self.model, images, zero, has_begun)
-    elif n_processes() > 1 and is_sharded(self.model):
-        with evaluating(self.model): ce, orth, _ = self.terms(images, labels, torch.tensor([0]), uniform, first)
-        return 0 * ce, 0 * orth, stats
     return zero, zero, stats
 
 @patch
@@ -313,7 +313,8 @@ def loss(self:GroupWiseInhibition,
     return self.weight * ce + self.orth_weight * orth, stats
 
 @patch
-def terms(self:GroupWiseInhibition, images, labels, selected=None, uniform=None, first=None): # as for `loss`
+def terms(self:GroupWiseInhibition, images, labels, selected=None, uniform=None, first=None, # as for `loss`
+          pauses=False): # whether this process has no sample, and runs one of them for the others' sake
     "CE and L_orth of the masked network, scalars without their weights, and statistics."
     _check_images(images, labels)
     check_processes(self.model, self.called)
@@ -324,7 +325,7 @@ def terms(self:GroupWiseInhibition, images, labels, selected=None, uniform=None,
         images, labels = images[indices], labels[indices]
         if first is not None: first = [[a[indices] for a in part] for part in first]
     with torch.enable_grad():
-        share = share_of(self.called, len(images), images.device)
+        share = None if pauses else share_of(self.called, len(images), images.device)
         if len(images) == 0: return self._pause(*everything)
         masks, groups, stats = self._masks(images, labels, self._draw_from(images, uniform, indices), first)
         try:

@@ -15,6 +15,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .inhibition import GroupWiseInhibition, task_loss
+from .wrappers import check_processes
 
 # %% ../nbs/12_views.ipynb #1202c756
 def jensen_shannon(logits:Tensor, # [V*B,K]: the clean view, then the others
@@ -54,7 +55,7 @@ def resting_statistics(model:nn.Module):
 class InhibitedView(GroupWiseInhibition):
     "Consistency with the damped features of the layer `layer` of any network: `loss` is the loss of an ordinary step."
     def __init__(self,
-                 model:nn.Module, # takes images [B,3,H,W], gives logits [B,K]
+                 model:nn.Module, # takes images [B,3,H,W], gives logits [B,K]; the DDP wrapper, where there is one
                  layer:str|list[str], # dotted name of a module whose output is [B,C,H,W], or several
                  n_groups:int=6, # N_G
                  *,
@@ -75,6 +76,7 @@ def _check_views(views, labels):
                      "them each augmented view of all of them")
 
 @patch
+@torch._disable_dynamo  # as `GroupWiseInhibition.loss`
 def loss(self:InhibitedView,
          views:Tensor, # [V*B,3,H,W]: the clean images, then V-1 augmented views of all of them
          labels:Tensor, # [B] int64
@@ -83,8 +85,9 @@ def loss(self:InhibitedView,
         ) -> tuple[Tensor, Tensor, dict]: # scalar loss, logits [B,K] of the clean images, statistics
     "Cross entropy of the clean images, and the divergence of all views and of the damped features."
     _check_views(views, labels)
+    check_processes(self.model, self.called)
     n, images = len(labels), views[:len(labels)]
-    logits, first = self.shared(partial(self.model, views), labels, margin)
+    logits, first = self.shared(partial(self.called, views), labels, margin)
     masks, _, stats = self.masks_from(*first, self._draw_from(images, uniform))
     with resting_statistics(self.model): damped, _ = self.masked(images, list(map(of_mean_one, masks)))
     number = len(views) // n + 1

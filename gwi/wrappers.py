@@ -71,7 +71,7 @@ def logits_of(out): # what a network gives
     if isinstance(named, Tensor): return named
     return out[0] if isinstance(out, (tuple, list)) and len(out) == 1 else out
 
-# %% ../nbs/09_wrappers.ipynb #b44da5cd
+# %% ../nbs/09_wrappers.ipynb #e6b9f9cf
 def n_processes() -> int: return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 def share_of(called:nn.Module, # from `unwrapped`
@@ -79,13 +79,23 @@ def share_of(called:nn.Module, # from `unwrapped`
              device:torch.device, # of the samples
             ) -> Tensor|None: # scalar; None: there is one process, or nobody who takes a mean
     "What the process's mean is to be multiplied with; one number from every process."
-    if not isinstance(called, DistributedDataParallel): return None
-    world = called.process_group.size()
+    if (group := _averaging(called)) is None: return None
     total = torch.tensor(float(n), device=device)
-    dist.all_reduce(total, group=called.process_group)
-    return n * world / total.clamp(min=1)
+    dist.all_reduce(total, group=group)
+    return n * group.size() / total.clamp(min=1)
 
-# %% ../nbs/09_wrappers.ipynb #12db0e8d
+def _averaging(called): # the processes over which the gradients' mean is taken
+    if n_processes() == 1: return None
+    if isinstance(called, DistributedDataParallel): return called.process_group
+    mesh = _mesh(called)
+    return mesh.get_group() if mesh is not None and mesh.ndim == 1 else None
+
+def _mesh(network): # of `fully_shard`
+    tensors = sys.modules.get("torch.distributed.tensor")
+    every = [] if tensors is None else network.parameters()
+    return next((weight.device_mesh for weight in every if isinstance(weight, tensors.DTensor)), None)
+
+# %% ../nbs/09_wrappers.ipynb #69153368
 def keep_pace(called:DistributedDataParallel,
               network:nn.Module, # inside of it
               images:Tensor, # [B,3,H,W], B >= 1
@@ -99,8 +109,7 @@ def keep_pace(called:DistributedDataParallel,
 
 def is_sharded(network:nn.Module) -> bool:
     "Whether `fully_shard` has been at work, whose parts gather their weights from all processes when they run."
-    fsdp = sys.modules.get("torch.distributed.fsdp")
-    return fsdp is not None and any(isinstance(module, fsdp.FSDPModule) for module in network.modules())
+    return n_processes() > 1 and _mesh(network) is not None
 
 # %% ../nbs/09_wrappers.ipynb #4538bbfc
 def check_processes(network:nn.Module,
