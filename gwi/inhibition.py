@@ -9,6 +9,7 @@ __all__ = ['score', 'correct', 'weighted_mean', 'task_loss', 'positions', 'submo
 
 # %% ../nbs/10_inhibition.ipynb #3d17d8cb
 import math
+from contextlib import nullcontext
 from functools import partial
 from numbers import Integral, Real
 
@@ -18,7 +19,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .grouping import check_groupable, cluster_channels, diversity, group_channels
-from .listening import check_recorded, evaluating, hooked, is_packed
+from .listening import check_recorded, evaluating, has_compiled, hooked, is_packed, uncompiled
 from .masks import MASKS, GroupedLayer, ones_mask, reversed_mask
 from .weighting import (group_maps, importance, independence, orthogonality, per_channel, reverse, reversed_maps,
                            weigh)
@@ -176,7 +177,8 @@ def first_inference(model, layers, images, labels, score=score): # name -> modul
 # %% ../nbs/10_inhibition.ipynb #322ce558
 def _damped(mask, out): return out.clone() if mask is None else out * mask  # never itself: what follows may work in place
 
-def second_inference(model, layers, images, masks): # a mask [B,C,H,W], maps -> mask, or None for every layer
+def second_inference(model, layers, images, masks, # a mask [B,C,H,W], maps -> mask, or None for every layer
+                     around=nullcontext()): # a context in which it runs, and runs again where it is checkpointed
     "Logits with the features masked, and the features before; the modules keep the caller's modes."
     features, masks, again = {}, dict(zip(layers, masks)), {}
     def damp(name, module, inputs, out):
@@ -187,10 +189,10 @@ def second_inference(model, layers, images, masks): # a mask [B,C,H,W], maps -> 
         _check_mask(mask, out, name)
         if is_packed(): again[name] = partial(_damped, mask)
         return _damped(mask, out)
-    with hooked(layers, damp) as listening:
+    with hooked(layers, damp) as listening, around:
         logits = _check_logits(model(images))
         _check_ran(layers, features)
-        listening.recall(again, logits, images)
+        if again: listening.recall(again, logits, images, [around, uncompiled] if has_compiled(model) else [around])
     return logits, list(map(features.get, layers))
 
 # %% ../nbs/10_inhibition.ipynb #d1bce281
@@ -359,9 +361,10 @@ def shared(self:GroupWiseInhibition,
 def masked(self:GroupWiseInhibition,
            images:Tensor, # [B,3,H,W]
            masks:list, # [B,C,H,W] for every layer; None: nothing is damped there
+           around=nullcontext(), # a context in which it runs
           ) -> tuple[Tensor, list]: # logits [B,K], features [B,C,H,W] of every layer before the mask
     "The network on damped features; its modules keep their modes."
-    return second_inference(self.model, self.layers, images, masks)
+    return second_inference(self.model, self.layers, images, masks, around)
 
 # %% ../nbs/10_inhibition.ipynb #b168b3fd
 @patch

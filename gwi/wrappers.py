@@ -17,11 +17,11 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from .listening import evaluating, hooked
 
-# %% ../nbs/09_wrappers.ipynb #69b977ac
+# %% ../nbs/09_wrappers.ipynb #df540064
 def unwrapped(model:nn.Module) -> tuple[nn.Module, nn.Module]: # the network, and what is called to train it
     "What `torch.compile`, `DataParallel` and `DistributedDataParallel` stand around; the last one is called to train."
     called = None
-    while inside := _inside(model):
+    while (inside := _inside(model)) is not None:
         if isinstance(model, DistributedDataParallel): called = model
         model = inside
     _check_whole(model)
