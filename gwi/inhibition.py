@@ -175,7 +175,8 @@ def first_inference(model, layers, images, labels, score=score): # name -> modul
     return [a.detach() for a in features], grads, logits.detach()
 
 # %% ../nbs/10_inhibition.ipynb #322ce558
-def _damped(mask, out): return out.clone() if mask is None else out * mask  # never itself: what follows may work in place
+def _damped(mask, out): # never itself: what follows may work in place
+    return out.clone() if mask is None else out * mask
 
 def second_inference(model, layers, images, masks, # a mask [B,C,H,W], maps -> mask, or None for every layer
                      around=nullcontext()): # a context in which it runs, and runs again where it is checkpointed

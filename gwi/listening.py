@@ -157,7 +157,7 @@ def _recomputed(self:Listening, name, out):
         torch.autograd.Variable._execution_engine.queue_callback(self.forget)  # nobody can go through it again
     return self.again[name](out)
 
-# %% ../nbs/09_listening.ipynb #1d2c2339
+# %% ../nbs/09_listening.ipynb #e20b0c11
 def _is_function(frame): # its first argument is the node that the pass will leave behind
     code = frame.f_code
     if code.co_name != "forward" or not code.co_argcount: return False
@@ -168,5 +168,6 @@ def check_recorded(name): # in a hook of the layer of this name
     frame = sys._getframe(1)
     while frame is not None and not _is_function(frame): frame = frame.f_back
     if frame is None: return
-    raise ValueError(f"layer {name!r} runs inside of a torch.autograd.Function, as checkpointing with use_reentrant=True"
-                     " makes it, and nothing is recorded there: set use_reentrant=False, or choose a layer outside")
+    raise ValueError(f"layer {name!r} runs inside of a torch.autograd.Function, as checkpointing with"
+                     " use_reentrant=True makes it, and nothing is recorded there: set use_reentrant=False, or choose"
+                     " a layer outside")

@@ -6,9 +6,10 @@
 __all__ = ['WRAPPED', 'unwrapped', 'name_inside', 'last_of', 'logits_of', 'n_processes', 'share_of', 'keep_pace', 'is_sharded',
            'check_processes']
 
-# %% ../nbs/09_wrappers.ipynb #f1e0862a
+# %% ../nbs/09_wrappers.ipynb #0ce58193
 import gc
 import sys
+import weakref
 
 import torch
 import torch.distributed as dist
@@ -17,7 +18,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from .listening import evaluating, hooked
 
-# %% ../nbs/09_wrappers.ipynb #df540064
+# %% ../nbs/09_wrappers.ipynb #e74a4a4e
 def unwrapped(model:nn.Module) -> tuple[nn.Module, nn.Module]: # the network, and what is called to train it
     "What `torch.compile`, `DataParallel` and `DistributedDataParallel` stand around; the last one is called to train."
     called = None
@@ -34,8 +35,8 @@ def _inside(model):
 
 def _alone(model):
     if len(model.device_ids) < 2: return model.module
-    raise ValueError(f"the network is wrapped in DataParallel on {len(model.device_ids)} devices, whose copies cannot be"
-                     " listened to: give its .module, for regularised steps on one device, or use"
+    raise ValueError(f"the network is wrapped in DataParallel on {len(model.device_ids)} devices, whose copies cannot"
+                     " be listened to: give its .module, for regularised steps on one device, or use"
                      " DistributedDataParallel")
 
 def _check_whole(network):
@@ -71,7 +72,7 @@ def logits_of(out): # what a network gives
     if isinstance(named, Tensor): return named
     return out[0] if isinstance(out, (tuple, list)) and len(out) == 1 else out
 
-# %% ../nbs/09_wrappers.ipynb #e6b9f9cf
+# %% ../nbs/09_wrappers.ipynb #844232b1
 def n_processes() -> int: return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 def share_of(called:nn.Module, # from `unwrapped`
@@ -95,7 +96,7 @@ def _mesh(network): # of `fully_shard`
     every = [] if tensors is None else network.parameters()
     return next((weight.device_mesh for weight in every if isinstance(weight, tensors.DTensor)), None)
 
-# %% ../nbs/09_wrappers.ipynb #69153368
+# %% ../nbs/09_wrappers.ipynb #03c13571
 def keep_pace(called:DistributedDataParallel,
               network:nn.Module, # inside of it
               images:Tensor, # [B,3,H,W], B >= 1
@@ -111,18 +112,20 @@ def is_sharded(network:nn.Module) -> bool:
     "Whether `fully_shard` has been at work, whose parts gather their weights from all processes when they run."
     return n_processes() > 1 and _mesh(network) is not None
 
-# %% ../nbs/09_wrappers.ipynb #4538bbfc
+# %% ../nbs/09_wrappers.ipynb #02065881
 def check_processes(network:nn.Module,
                     called:nn.Module, # from `unwrapped`
                    ):
     "ValueError for the network inside of a wrapper, where there are several processes."
     if called is not network or n_processes() == 1: return
-    if DistributedDataParallel._active_ddp_module is not None: return
-    if not _wrappers_around(network): return
-    gc.collect()  # a wrapper that nobody has any more is none
-    if _wrappers_around(network):
+    if network in _ALONE or DistributedDataParallel._active_ddp_module is not None: return
+    if _wrappers_around(network): gc.collect()  # a wrapper that nobody has any more is none
+    if not _wrappers_around(network): _ALONE.add(network)
+    else:
         raise ValueError("the network is wrapped in DistributedDataParallel, and what is given here is the network "
                          "inside: the processes would drift apart; give the wrapper")
+
+_ALONE = weakref.WeakSet()  # networks that no wrapper was found around; the search takes some 50 ms
 
 def _wrappers_around(network):
     every = [thing for thing in gc.get_objects() if issubclass(type(thing), DistributedDataParallel)]
