@@ -19,7 +19,8 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .grouping import check_groupable, cluster_channels, diversity, group_channels
-from .listening import check_recorded, evaluating, has_compiled, hooked, is_packed, uncompiled
+from .listening import (check_mask, check_ran, check_recorded, check_slopes, evaluating, has_compiled, hooked,
+                           is_packed, leaf, slopes, uncompiled)
 from .masks import MASKS, GroupedLayer, ones_mask, reversed_mask
 from .weighting import (group_maps, importance, independence, orthogonality, per_channel, reverse, reversed_maps,
                            weigh)
@@ -112,17 +113,6 @@ def _check_logits(out):
     what = list(out.shape) if isinstance(out, Tensor) else type(out).__name__
     raise ValueError(f"the network gives {what}, not logits [B,K]: wrap it so that it returns the logits alone")
 
-def _check_ran(layers, features):
-    for name in layers:
-        if name not in features:
-            raise ValueError(f"layer {name!r} does not run in the forward pass, or not always (stochastic depth skips"
-                             " it in training): choose one that does, as the stage around it")
-
-def _check_mask(mask, out, name):
-    if mask is None or all(m in (1, n) for m, n in zip(mask.shape, out.shape)): return
-    raise ValueError(f"layer {name!r} gives {list(out.shape)} in the second inference, and its mask is"
-                     f" {list(mask.shape)}: choose a layer whose maps have one shape in eval and in train mode")
-
 # %% ../nbs/10_inhibition.ipynb #f259c910
 def _recorded(layers, forward, prepare): # name -> module, () -> logits [B,K], (name, maps) -> maps
     "The features of the layers in a forward pass, as they were prepared, and its logits."
@@ -133,7 +123,7 @@ def _recorded(layers, forward, prepare): # name -> module, () -> logits [B,K], (
         if torch.is_grad_enabled(): return features[name].clone()  # what follows may work in place
         with torch.inference_mode(False), torch.enable_grad(): return features[name].clone()
     with hooked(layers, keep): logits = _check_logits(forward())
-    _check_ran(layers, features)
+    check_ran(layers, features)
     return [features[name] for name in layers], logits
 
 def _cut(name, out): # without recording up to here
@@ -141,37 +131,17 @@ def _cut(name, out): # without recording up to here
     torch.set_grad_enabled(True)  # the first of the layers: what came before is not differentiated
     return out.detach().requires_grad_()
 
-def _leaf(name, out): # with recording
-    if out.requires_grad: return out
-    if not torch.is_grad_enabled(): check_recorded(name)
-    with torch.inference_mode(False): return out.clone().requires_grad_()
-
 # %% ../nbs/10_inhibition.ipynb #c80c036e
-def _slopes(value, features, **options): # None for features that it does not depend on
-    if not value.requires_grad: return [None] * len(features)
-    try: return torch.autograd.grad(value, features, allow_unused=True, **options)
-    except RuntimeError as error:
-        if "use_reentrant" not in str(error): raise
-        raise ValueError("a part of the network behind the layer is checkpointed with use_reentrant=True, through which"
-                         " torch differentiates with respect to no features: set use_reentrant=False") from None
-
-def _check_slopes(layers, grads):
-    for name, grad in zip(layers, grads):
-        if grad is None:
-            raise ValueError(f"the logits cannot be differentiated with respect to layer {name!r}: they do not depend"
-                             " on it, or what follows it runs under no_grad or inference_mode, too; choose the last"
-                             " layer of that part, or a later one")
-
 def first_inference(model, layers, images, labels, score=score): # name -> module; (logits, labels) -> scalar
     "Features and gradients [B,C,H,W] of every layer, and logits, of the unmasked network in eval mode."
     with evaluating(model), torch.no_grad():
         features, logits = _recorded(layers, partial(model, images), _cut)
         with torch.enable_grad():
-            grads = _slopes(score(logits, labels), features)
+            grads = slopes(score(logits, labels), features)
             if any(grad is None for grad in grads):
-                features, logits = _recorded(layers, partial(model, images), _leaf)
-                grads = _slopes(score(logits, labels), features)
-    _check_slopes(layers, grads)
+                features, logits = _recorded(layers, partial(model, images), leaf)
+                grads = slopes(score(logits, labels), features)
+    check_slopes(layers, grads)
     return [a.detach() for a in features], grads, logits.detach()
 
 # %% ../nbs/10_inhibition.ipynb #322ce558
@@ -187,12 +157,12 @@ def second_inference(model, layers, images, masks, # a mask [B,C,H,W], maps -> m
         if not torch.is_grad_enabled(): check_recorded(name)
         features[name], mask = out, masks.get(name)
         if callable(mask): mask = mask(out)
-        _check_mask(mask, out, name)
+        check_mask(mask, out, name)
         if is_packed(): again[name] = partial(_damped, mask)
         return _damped(mask, out)
     with hooked(layers, damp) as listening, around:
         logits = _check_logits(model(images))
-        _check_ran(layers, features)
+        check_ran(layers, features)
         if again: listening.recall(again, logits, images, [around, uncompiled] if has_compiled(model) else [around])
     return logits, list(map(features.get, layers))
 
@@ -350,11 +320,11 @@ def shared(self:GroupWiseInhibition,
            by=score, # (logits, labels) -> scalar, what the gradient is of
           ) -> tuple[Tensor, tuple]: # the logits, still to be differentiated, and what `loss` takes as `first`
     "The caller's forward pass as the first inference; only what it got right enters the score (our choice)."
-    features, logits = _recorded(self.layers, forward, _leaf)
+    features, logits = _recorded(self.layers, forward, leaf)
     n = len(labels)  # the first n; AugMix's other views follow
     right = correct(logits[:n], labels)
-    grads = _slopes(by(logits[:n][right], labels[right]), features, retain_graph=True)
-    _check_slopes(self.layers, grads)
+    grads = slopes(by(logits[:n][right], labels[right]), features, retain_graph=True)
+    check_slopes(self.layers, grads)
     return logits, ([a[:n].detach() for a in features], [grad[:n] for grad in grads])
 
 # %% ../nbs/10_inhibition.ipynb #edb2c83d

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['uncompiled', 'MARK', 'Uncompiled', 'Ear', 'Deaf', 'Listening', 'hooked', 'evaluating', 'Mark', 'has_compiled',
-           'is_packed', 'graph_nodes', 'check_recorded']
+           'is_packed', 'graph_nodes', 'check_recorded', 'leaf', 'slopes', 'check_slopes', 'check_ran', 'check_mask']
 
 # %% ../nbs/09_listening.ipynb #f4777480
 import sys
@@ -171,3 +171,42 @@ def check_recorded(name): # in a hook of the layer of this name
     raise ValueError(f"layer {name!r} runs inside of a torch.autograd.Function, as checkpointing with"
                      " use_reentrant=True makes it, and nothing is recorded there: set use_reentrant=False, or choose"
                      " a layer outside")
+
+# %% ../nbs/09_listening.ipynb #a2d58c5d
+def leaf(name, out): # in a hook, of a layer's output
+    "The output, differentiable: as it is, or as a leaf where nothing is recorded."
+    if out.requires_grad: return out
+    if not torch.is_grad_enabled(): check_recorded(name)
+    with torch.inference_mode(False): return out.clone().requires_grad_()
+
+def slopes(value:Tensor, # scalar
+           features:list[Tensor], # of layers
+           **options, # of `torch.autograd.grad`
+          ) -> list: # gradients; None where the value does not depend on the features
+    "Gradients of the value with respect to each layer's features."
+    if not value.requires_grad: return [None] * len(features)
+    try: return torch.autograd.grad(value, features, allow_unused=True, **options)
+    except RuntimeError as error:
+        if "use_reentrant" not in str(error): raise
+        raise ValueError("a part of the network behind the layer is checkpointed with use_reentrant=True, through which"
+                         " torch differentiates with respect to no features: set use_reentrant=False") from None
+
+def check_slopes(layers, grads): # names; from `slopes`
+    for name, grad in zip(layers, grads):
+        if grad is None:
+            raise ValueError(f"the logits cannot be differentiated with respect to layer {name!r}: they do not depend"
+                             " on it, or what follows it runs under no_grad or inference_mode, too; choose the last"
+                             " layer of that part, or a later one")
+
+# %% ../nbs/09_listening.ipynb #3ac894bc
+def check_ran(layers, features): # names; name -> output, of those that ran
+    for name in layers:
+        if name not in features:
+            raise ValueError(f"layer {name!r} does not run in the forward pass, or not always (stochastic depth skips"
+                             " it in training): choose one that does, as the stage around it")
+
+def check_mask(mask:Tensor|None, out:Tensor, name:str):
+    "ValueError where a layer's mask does not fit what it gives."
+    if mask is None or all(m in (1, n) for m, n in zip(mask.shape, out.shape)): return
+    raise ValueError(f"layer {name!r} gives {list(out.shape)} in the second inference, and its mask is"
+                     f" {list(mask.shape)}: choose a layer whose maps have one shape in eval and in train mode")
