@@ -9,7 +9,7 @@ __all__ = ['score', 'correct', 'weighted_mean', 'task_loss', 'positions', 'submo
 
 # %% ../nbs/10_inhibition.ipynb #3d17d8cb
 import math
-from contextlib import nullcontext
+from contextlib import ExitStack
 from functools import partial
 from numbers import Integral, Real
 
@@ -149,7 +149,7 @@ def _damped(mask, out): # never itself: what follows may work in place
     return out.clone() if mask is None else out * mask
 
 def second_inference(model, layers, images, masks, # a mask [B,C,H,W], maps -> mask, or None for every layer
-                     around=nullcontext()): # a context in which it runs, and runs again where it is checkpointed
+                     around=()): # contexts in which it runs, and runs again where it is checkpointed
     "Logits with the features masked, and the features before; the modules keep the caller's modes."
     features, masks, again = {}, dict(zip(layers, masks)), {}
     def damp(name, module, inputs, out):
@@ -160,10 +160,11 @@ def second_inference(model, layers, images, masks, # a mask [B,C,H,W], maps -> m
         check_mask(mask, out, name)
         if is_packed(): again[name] = partial(_damped, mask)
         return _damped(mask, out)
-    with hooked(layers, damp) as listening, around:
+    with hooked(layers, damp) as listening, ExitStack() as contexts:
+        for context in around: contexts.enter_context(context)
         logits = _check_logits(model(images))
         check_ran(layers, features)
-        if again: listening.recall(again, logits, images, [around, uncompiled] if has_compiled(model) else [around])
+        if again: listening.recall(again, logits, images, [*around, uncompiled] if has_compiled(model) else around)
     return logits, list(map(features.get, layers))
 
 # %% ../nbs/10_inhibition.ipynb #d1bce281
@@ -280,7 +281,7 @@ def loss(self:GroupWiseInhibition,
          selected:Tensor|None=None, # bool [B] or indices: what the ordinary forward pass got right; None: all
          uniform=None, # (name, n) -> [B,n] uniform in (0,1), e.g. keyed by sample; None: the generator
          first=None, # features and gradients of the whole batch from `shared`; None: an inference in eval mode
-        ) -> tuple[Tensor, dict]: # scalar loss, statistics
+        ) -> tuple[Tensor, dict]: # scalar loss (with DDP such that the processes' mean is of all samples), statistics
     "lambda_t CE + lambda_o L_orth of the masked network on the selected samples (paper); a differentiable 0 if none."
     ce, orth, stats = self.terms(images, labels, selected, uniform, first)
     return self.weight * ce + self.orth_weight * orth, stats
@@ -304,7 +305,7 @@ def terms(self:GroupWiseInhibition, images, labels, selected=None, uniform=None,
         try:
             logits, features = second_inference(self.called, self.layers, images, masks)
         except ValueError:  # BatchNorm on one value per channel: a single sample, maps of one pixel behind the layer
-            if len(images) > 1: raise
+            if len(images) > 1 or is_sharded(self.model): raise
             return self._pause(*everything, has_begun=True)
         ce = task_loss(logits, labels, self.label_smoothing)
         terms = [orthogonality(a, ids, self.n_groups) for a, ids in zip(features, groups)]
@@ -332,7 +333,7 @@ def shared(self:GroupWiseInhibition,
 def masked(self:GroupWiseInhibition,
            images:Tensor, # [B,3,H,W]
            masks:list, # [B,C,H,W] for every layer; None: nothing is damped there
-           around=nullcontext(), # a context in which it runs
+           around=(), # contexts in which it runs
           ) -> tuple[Tensor, list]: # logits [B,K], features [B,C,H,W] of every layer before the mask
     "The network on damped features; its modules keep their modes."
     return second_inference(self.model, self.layers, images, masks, around)

@@ -121,7 +121,7 @@ def recall(self:Listening,
            again:dict, # name -> (output -> what goes on instead), of the layers that will run again
            logits:Tensor, # of the pass
            images:Tensor, # of the pass
-           around=(), # context managers, each to be entered again and again, in which the pass has run
+           around=(), # contexts that may be entered again and again, in which the pass has run
           ):
     "The same answers when the pass is recomputed, inside of the same contexts."
     if not again or not logits.requires_grad: return

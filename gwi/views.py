@@ -90,7 +90,7 @@ def loss(self:InhibitedView,
     n, images = len(labels), views[:len(labels)]
     logits, first = self.shared(partial(self.called, views), labels, margin)
     masks, _, stats = self.masks_from(*first, self._draw_from(images, uniform))
-    damped, _ = self.masked(images, list(map(of_mean_one, masks)), resting_statistics(self.model))
+    damped, _ = self.masked(images, list(map(of_mean_one, masks)), [resting_statistics(self.model)])
     number = len(views) // n + 1
     divergence = jensen_shannon(torch.cat([logits, damped]), number)
     loss = task_loss(logits[:n], labels, self.label_smoothing) + self.consistency * divergence
