@@ -6,7 +6,6 @@
 __all__ = ['jensen_shannon', 'margin', 'of_mean_one', 'resting_statistics', 'InhibitedView']
 
 # %% ../nbs/12_views.ipynb #ea1cf573
-from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -15,6 +14,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .inhibition import GroupWiseInhibition, check_number, check_tensor, task_loss
+from .wrappers import check_processes
 
 # %% ../nbs/12_views.ipynb #1202c756
 def jensen_shannon(logits:Tensor, # [V*B,K]: the clean view, then the others
@@ -40,21 +40,23 @@ def of_mean_one(mask:Tensor|None # [B,C,H,W], 0 or more; None: nothing is damped
     "A mask that moves attention and keeps the size of the activations (ours)."
     return None if mask is None else mask / mask.mean((2, 3), keepdim=True).clamp_min(1e-6)
 
-@contextmanager
-def resting_statistics(model:nn.Module):
-    "Inside, BatchNorm uses the statistics of the batch and leaves its running ones alone."
-    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
-    for norm in norms: norm.track_running_stats = False
-    try:
-        yield
-    finally:
-        for norm in norms: norm.track_running_stats = True
+class resting_statistics:
+    "Inside, BatchNorm uses the statistics of the batch and leaves its running ones alone; may be entered again."
+    def __init__(self, model:nn.Module):
+        every = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        self.norms = [norm for norm in every if norm.track_running_stats]
+
+    def __enter__(self):
+        for norm in self.norms: norm.track_running_stats = False
+
+    def __exit__(self, *error):
+        for norm in self.norms: norm.track_running_stats = True
 
 # %% ../nbs/12_views.ipynb #af231d9f
 class InhibitedView(GroupWiseInhibition):
     "Consistency with the damped features of the layer `layer` of any network: `loss` is the loss of an ordinary step."
     def __init__(self,
-                 model:nn.Module, # takes images [B,3,H,W], gives logits [B,K]
+                 model:nn.Module, # takes images [B,3,H,W], gives logits [B,K]; the DDP wrapper, where there is one
                  layer:str|list[str], # dotted name of a module whose output is [B,C,H,W], or several
                  n_groups:int=6, # N_G
                  *,
@@ -87,10 +89,11 @@ def loss(self:InhibitedView,
         ) -> tuple[Tensor, Tensor, dict]: # scalar loss, logits [B,K] of the clean images, statistics
     "Cross entropy of the clean images, and the divergence of all views and of the damped features."
     _check_views(views, labels)
+    check_processes(self.model, self.called)
     n, images = len(labels), views[:len(labels)]
-    logits, first = self.shared(partial(self.model, views), labels, margin)
+    logits, first = self.shared(partial(self.called, views), labels, margin)
     masks, _, stats = self.masks_from(*first, self._draw_from(images, uniform))
-    with resting_statistics(self.model): damped, _ = self.masked(images, list(map(of_mean_one, masks)))
+    damped, _ = self.masked(images, list(map(of_mean_one, masks)), [resting_statistics(self.model)])
     number = len(views) // n + 1
     divergence = jensen_shannon(torch.cat([logits, damped]), number)
     loss = task_loss(logits[:n], labels, self.label_smoothing) + self.consistency * divergence
