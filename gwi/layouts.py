@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['DIMENSIONS', 'TOKENS', 'NCHW', 'MEANING', 'FIRST', 'DEFINED', 'grid', 'Layout', 'picture_size', 'check_output',
-           'check_batch', 'by_class', 'by_shape', 'by_two_sizes', 'prefix_tokens', 'declared_tokens', 'Shapes',
-           'find_layout', 'Layouts']
+           'check_batch', 'check_mask', 'by_class', 'by_shape', 'by_two_sizes', 'prefix_tokens', 'declared_tokens',
+           'Shapes', 'find_layout', 'Layouts']
 
 # %% ../nbs/09_layouts.ipynb #b7e2c3bc
 import math
@@ -28,7 +28,7 @@ def grid(n:int, # positions
             if shape[0] * shape[1] == n: return shape
     return None
 
-# %% ../nbs/09_layouts.ipynb #4fcbd6d4
+# %% ../nbs/09_layouts.ipynb #95fb71b0
 DIMENSIONS = dict(NCHW=4, NHWC=4, NLC=3)  # the layouts that there are, and how many dimensions an output has
 TOKENS = "prefix_tokens=how many class and register tokens stand in front (0: none)"
 
@@ -50,7 +50,7 @@ def maps(self:Layout,
         ) -> Tensor: # [B,C,H,W]
     "The output as feature maps, without class and register tokens."
     if self.order == "NCHW": return out
-    if self.order == "NHWC": return out.permute(0, 3, 1, 2)
+    if self.order == "NHWC": return out.permute(0, 3, 1, 2)  # a view: what torch calls channels_last
     shape = grid(out.shape[1] - self.prefix_tokens, picture_size(images))
     if shape is None: raise ValueError(_no_grid(self, out, name, images))
     return out[:, self.prefix_tokens:].mT.unflatten(2, shape).contiguous(memory_format=channels_last)
@@ -77,7 +77,7 @@ def _no_grid(layout, out, name, images):
             f"{out.shape[1] - layout.prefix_tokens} positions, which make no grid of {size} pictures: give {TOKENS}; "
             "a network that drops tokens in training cannot be inhibited while it does")
 
-# %% ../nbs/09_layouts.ipynb #bba4c7ea
+# %% ../nbs/09_layouts.ipynb #e28d02ff
 MEANING = dict(NCHW="feature maps [B,C,H,W]", NHWC="feature maps [B,H,W,C]", NLC="tokens [B,N,C]")
 
 def check_output(layout:Layout,
@@ -96,6 +96,16 @@ def check_batch(shape, name:str, n:int): # of an output; of the layer; pictures
     if shape[0] == n: return
     raise ValueError(f"layer {name!r} gives {list(shape)} for {n} pictures: its first dimension is not the pictures "
                      "(windows or parts of them?): choose another layer")
+
+def check_mask(mask:Tensor, # [B,C,H,W], any of them may be 1
+               maps:Tensor, # [B,C,H,W], to be multiplied with it
+               name:str, # of the layer
+              ):
+    "ValueError where a mask was made for other positions than those that there are."
+    if all(m in (1, n) for m, n in zip(mask.shape[2:], maps.shape[2:])): return
+    there, here = ("×".join(map(str, x.shape[2:])) for x in (mask, maps))
+    raise ValueError(f"layer {name!r} gives {here} positions, and its mask has {there}: a layer must give as many in "
+                     "training as in eval mode (set the rate at which tokens are dropped to 0)")
 
 # %% ../nbs/09_layouts.ipynb #34b75a14
 FIRST = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.MaxPool2d, nn.AvgPool2d,
@@ -227,7 +237,7 @@ def find_layout(model:nn.Module,
     if n is None: raise _ask(name, shape, "NLC")
     return Layout("NLC", n)
 
-# %% ../nbs/09_layouts.ipynb #63866c16
+# %% ../nbs/09_layouts.ipynb #77887265
 def _check_given(order, prefix_tokens):
     if order is not None and order not in DIMENSIONS:
         raise ValueError(f"layout is {order!r}: it is one of {', '.join(DIMENSIONS)}, or None to have it found out")
@@ -263,3 +273,10 @@ def settle(self:Layouts,
     for name in [name for name in self.unknown if shapes.is_of_places(name)]:
         self.found[name] = find_layout(self.model, name, shapes, self.order)
         self.unknown.remove(name)
+
+@patch
+def require(self:Layouts):
+    "ValueError where something is unknown."
+    if not self.unknown: return
+    raise ValueError(f"where the channels of {', '.join(self.unknown)} stand is not known yet: give the images, too, so "
+                     f"that it is found out, or the regulariser layout={' or '.join(map(repr, DIMENSIONS))}")
