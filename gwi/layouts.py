@@ -28,7 +28,7 @@ def grid(n:int, # positions
             if shape[0] * shape[1] == n: return shape
     return None
 
-# %% ../nbs/09_layouts.ipynb #95fb71b0
+# %% ../nbs/09_layouts.ipynb #025a1ed4
 DIMENSIONS = dict(NCHW=4, NHWC=4, NLC=3)  # the layouts that there are, and how many dimensions an output has
 TOKENS = "prefix_tokens=how many class and register tokens stand in front (0: none)"
 
@@ -38,9 +38,18 @@ class Layout:
     order: str = "NCHW" # of `DIMENSIONS`
     prefix_tokens: int = 0 # of NLC: class and register tokens in front, which are no positions
 
-    def __str__(self): return f"{self.order}, {self.prefix_tokens} prefix tokens" if self.prefix_tokens else self.order
+    def __str__(self): return f"{self.order}, {self.prefix_tokens} in front" if self.prefix_tokens else self.order
 
 NCHW = Layout()
+
+@patch
+def positions(self:Layout,
+              shape, # of what a layer gives
+              size:tuple[int,int]|None=None, # (height, width) of the picture; None: square
+             ) -> tuple[int,int]|None: # None: its tokens make no grid
+    "Height and width of its maps."
+    if self.order == "NLC": return grid(shape[1] - self.prefix_tokens, size)
+    return tuple(shape[2:] if self.order == "NCHW" else shape[1:3])
 
 @patch
 def maps(self:Layout,
@@ -51,7 +60,7 @@ def maps(self:Layout,
     "The output as feature maps, without class and register tokens."
     if self.order == "NCHW": return out
     if self.order == "NHWC": return out.permute(0, 3, 1, 2)  # a view: what torch calls channels_last
-    shape = grid(out.shape[1] - self.prefix_tokens, picture_size(images))
+    shape = self.positions(out.shape, picture_size(images))
     if shape is None: raise ValueError(_no_grid(self, out, name, images))
     return out[:, self.prefix_tokens:].mT.unflatten(2, shape).contiguous(memory_format=channels_last)
 
@@ -168,7 +177,7 @@ def prefix_tokens(n:int, # tokens
     fitting = [k for k in options if grid(n - k, size) and larger in (None, k + 4 * (n - k))]
     return fitting[0] if len(fitting) == 1 else None
 
-# %% ../nbs/09_layouts.ipynb #b1a81e19
+# %% ../nbs/09_layouts.ipynb #a25b6a9f
 def declared_tokens(model:nn.Module,
                     name:str, # of a layer in it
                    ) -> int|None: # None: nothing is said
@@ -178,8 +187,9 @@ def declared_tokens(model:nn.Module,
         owner = model.get_submodule(".".join(parts[:n]))
         declared = getattr(owner, "num_prefix_tokens", None)
         if isinstance(declared, int): return declared
-        of_torchvision = type(owner).__module__ == "torchvision.models.vision_transformer"
-        if of_torchvision and hasattr(owner, "class_token"): return owner.class_token.shape[1]
+        where = type(owner).__module__
+        if where == "timm.models.mlp_mixer": return 0
+        if where == "torchvision.models.vision_transformer" and hasattr(owner, "class_token"): return 1
     return None
 
 class Shapes:
