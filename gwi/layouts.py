@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DIMENSIONS', 'TOKENS', 'NCHW', 'MEANING', 'FIRST', 'DEFINED', 'grid', 'Layout', 'picture_size', 'check_output',
            'check_batch', 'check_mask', 'by_class', 'by_shape', 'by_two_sizes', 'prefix_tokens', 'declared_tokens',
-           'Shapes', 'find_layout', 'Layouts']
+           'Shapes', 'find_layout', 'Layouts', 'maps_of']
 
 # %% ../nbs/09_layouts.ipynb #b7e2c3bc
 import math
@@ -247,7 +247,7 @@ def find_layout(model:nn.Module,
     if n is None: raise _ask(name, shape, "NLC")
     return Layout("NLC", n)
 
-# %% ../nbs/09_layouts.ipynb #77887265
+# %% ../nbs/09_layouts.ipynb #7027ada4
 def _check_given(order, prefix_tokens):
     if order is not None and order not in DIMENSIONS:
         raise ValueError(f"layout is {order!r}: it is one of {', '.join(DIMENSIONS)}, or None to have it found out")
@@ -290,3 +290,12 @@ def require(self:Layouts):
     if not self.unknown: return
     raise ValueError(f"where the channels of {', '.join(self.unknown)} stand is not known yet: give the images, too, so "
                      f"that it is found out, or the regulariser layout={' or '.join(map(repr, DIMENSIONS))}")
+
+def maps_of(model:nn.Module,
+            name:str, # of a layer
+            out:Tensor, # what it gives
+            images:Tensor, # [B,3,H,W], for these
+           ) -> Tensor: # [B,C,H,W], `out` itself where it is that
+    "Feature maps out of an output whose class or shape tells the layout. ValueError where they do not."
+    def look(images, seen): seen[name] = [[len(images), *out.shape[1:]]]
+    return find_layout(model, name, Shapes(look, images)).maps(out, name, images)
