@@ -224,7 +224,8 @@ def _diversity_now(state):
     finally:
         handle.remove()
         state.model.train(mode)
-    features = maps_of(state.model, inhibition.layers[0], outputs[0], state.probe).cpu()  # singular values take a GPU longer
+    features = maps_of(state.model, inhibition.layers[0], outputs[0], state.probe)
+    features = features.cpu()  # singular values take a GPU longer
     n_groups = min(inhibition.n_groups, features.shape[1])
     return {name: v.item() for name, v in diversity(features, n_groups, stream(state.run.seed, "probe")).items()}
 
