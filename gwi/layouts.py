@@ -213,7 +213,7 @@ class Shapes:
                 with suppress(Exception): self.look(self.images.repeat(1, 1, 2, 2), self.seen_larger)  # if it can
         return self.seen_larger.get(name, [None])[0]
 
-# %% ../nbs/09_layouts.ipynb #9b982a06
+# %% ../nbs/09_layouts.ipynb #6f0fda6c
 def _ask(name, shape, found=None):
     if found == "NCL": why = "its channels come before one row of positions [B,C,N], which no layout here is"
     elif found == "NLC": why = "how many of its tokens are no positions is not certain"
@@ -224,9 +224,9 @@ def _ask(name, shape, found=None):
 def _order(module, name, shapes): # as `find_layout`
     shape, known = shapes.seen[name][0], by_class(module)
     if len(shape) == 3 and known in ("NLC", "last"): return "NLC"
-    if len(shape) == 4 and known == "NCHW": return known
-    if len(shape) == 4 and known in ("NHWC", "last"): return "NHWC" if _is_shaped(shape[1:3], shapes.size) else None
-    if len(shape) == 4 and (order := by_shape(shape, shapes.size)): return order
+    if len(shape) == 4 and known in ("NCHW", "NHWC"): return known
+    by_look = by_shape(shape, shapes.size) if len(shape) == 4 else None
+    if by_look and (known is None or by_look == "NHWC"): return by_look  # a LayerNorm may stand elsewhere, too
     larger = shapes.larger(name)
     return by_two_sizes(shape, larger) if larger else None
 
