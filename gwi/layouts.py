@@ -147,7 +147,7 @@ def by_class(module:nn.Module) -> str|None: # "NCHW", "NHWC", "NLC", "last" (NHW
     if _is(module, nn.LayerNorm): return "last" if len(module.normalized_shape) == 1 else None
     return DEFINED.get(type(module).__module__)
 
-# %% ../nbs/09_layouts.ipynb #9c4613ea
+# %% ../nbs/09_layouts.ipynb #137511d0
 def _is_shaped(places, size): # two neighbouring dimensions of an output; of the picture
     if 0 in places or size is None or size[0] == size[1]: return places[0] == places[1]
     return abs(math.log(places[0] * size[1] / (places[1] * size[0]))) < math.log(1.25)
@@ -164,6 +164,7 @@ def by_two_sizes(shape, # of an output
                 ) -> str|None: # "NCHW", "NHWC", "NLC"; "NCL": channels first, which is no layout of ours
     "The layout in which the positions are what became more."
     if len(shape) != len(larger): return None
+    if len(shape) == 4 and any(now > 3 * before for before, now in zip(shape, larger)): return None  # tokens, not a side
     grown = tuple(k for k in range(1, len(shape)) if larger[k] != shape[k])
     return {(4, (2, 3)): "NCHW", (4, (1, 2)): "NHWC", (3, (1,)): "NLC", (3, (2,)): "NCL"}.get((len(shape), grown))
 
@@ -213,7 +214,7 @@ class Shapes:
                 with suppress(Exception): self.look(self.images.repeat(1, 1, 2, 2), self.seen_larger)  # if it can
         return self.seen_larger.get(name, [None])[0]
 
-# %% ../nbs/09_layouts.ipynb #6f0fda6c
+# %% ../nbs/09_layouts.ipynb #085700ac
 def _ask(name, shape, found=None):
     if found == "NCL": why = "its channels come before one row of positions [B,C,N], which no layout here is"
     elif found == "NLC": why = "how many of its tokens are no positions is not certain"
@@ -221,11 +222,12 @@ def _ask(name, shape, found=None):
     return ValueError(f"layer {name!r} gives {list(shape)}, and {why}: give layout='NCHW', layout='NHWC', or "
                       f"layout='NLC' for tokens [B,N,C] with {TOKENS}")
 
-def _order(module, name, shapes): # as `find_layout`
-    shape, known = shapes.seen[name][0], by_class(module)
+def _order(model, name, shapes): # as `find_layout`
+    shape, known = shapes.seen[name][0], by_class(model.get_submodule(name))
     if len(shape) == 3 and known in ("NLC", "last"): return "NLC"
     if len(shape) == 4 and known in ("NCHW", "NHWC"): return known
-    by_look = by_shape(shape, shapes.size) if len(shape) == 4 else None
+    has_tokens = declared_tokens(model, name) is not None  # [B,heads,N,N] are no maps, though they look like some
+    by_look = by_shape(shape, shapes.size) if len(shape) == 4 and not has_tokens else None
     if by_look and (known is None or by_look == "NHWC"): return by_look  # a LayerNorm may stand elsewhere, too
     larger = shapes.larger(name)
     return by_two_sizes(shape, larger) if larger else None
@@ -238,7 +240,7 @@ def find_layout(model:nn.Module,
     "The layout by class, by shape or by two sizes of picture. ValueError, which asks for it, where none is certain."
     shape = shapes.seen[name][0]
     check_batch(shape, name, len(shapes.images))
-    order = order or _order(model.get_submodule(name), name, shapes)
+    order = order or _order(model, name, shapes)
     if order in ("NCHW", "NHWC"): return Layout(order)
     if order != "NLC": raise _ask(name, shape, order)
     declared = declared_tokens(model, name)
