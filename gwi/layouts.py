@@ -147,7 +147,7 @@ def by_class(module:nn.Module) -> str|None: # "NCHW", "NHWC", "NLC", "last" (NHW
     if _is(module, nn.LayerNorm): return "last" if len(module.normalized_shape) == 1 else None
     return DEFINED.get(type(module).__module__)
 
-# %% ../nbs/09_layouts.ipynb #137511d0
+# %% ../nbs/09_layouts.ipynb #fd4642de
 def _is_shaped(places, size): # two neighbouring dimensions of an output; of the picture
     if 0 in places or size is None or size[0] == size[1]: return places[0] == places[1]
     return abs(math.log(places[0] * size[1] / (places[1] * size[0]))) < math.log(1.25)
@@ -164,7 +164,7 @@ def by_two_sizes(shape, # of an output
                 ) -> str|None: # "NCHW", "NHWC", "NLC"; "NCL": channels first, which is no layout of ours
     "The layout in which the positions are what became more."
     if len(shape) != len(larger): return None
-    if len(shape) == 4 and any(now > 3 * before for before, now in zip(shape, larger)): return None  # tokens, not a side
+    if len(shape) == 4 and any(now > 3 * before for before, now in zip(shape, larger)): return None  # tokens
     grown = tuple(k for k in range(1, len(shape)) if larger[k] != shape[k])
     return {(4, (2, 3)): "NCHW", (4, (1, 2)): "NHWC", (3, (1,)): "NLC", (3, (2,)): "NCL"}.get((len(shape), grown))
 
