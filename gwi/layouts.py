@@ -147,7 +147,7 @@ def by_class(module:nn.Module) -> str|None: # "NCHW", "NHWC", "NLC", "last" (NHW
     if _is(module, nn.LayerNorm): return "last" if len(module.normalized_shape) == 1 else None
     return DEFINED.get(type(module).__module__)
 
-# %% ../nbs/09_layouts.ipynb #fd4642de
+# %% ../nbs/09_layouts.ipynb #eaf94c8d
 def _is_shaped(places, size): # two neighbouring dimensions of an output; of the picture
     if 0 in places or size is None or size[0] == size[1]: return places[0] == places[1]
     return abs(math.log(places[0] * size[1] / (places[1] * size[0]))) < math.log(1.25)
@@ -160,25 +160,25 @@ def by_shape(shape, # of an output [B,.,.,.]
     return None if first == last else "NCHW" if first else "NHWC"
 
 def by_two_sizes(shape, # of an output
-                 larger, # of the output for a picture of twice the height and width
+                 smaller, # of the output for a picture of half the height and width
                 ) -> str|None: # "NCHW", "NHWC", "NLC"; "NCL": channels first, which is no layout of ours
-    "The layout in which the positions are what became more."
-    if len(shape) != len(larger): return None
-    if len(shape) == 4 and any(now > 3 * before for before, now in zip(shape, larger)): return None  # tokens
-    grown = tuple(k for k in range(1, len(shape)) if larger[k] != shape[k])
-    return {(4, (2, 3)): "NCHW", (4, (1, 2)): "NHWC", (3, (1,)): "NLC", (3, (2,)): "NCL"}.get((len(shape), grown))
+    "The layout in which the positions are what became fewer."
+    if len(shape) != len(smaller): return None
+    if len(shape) == 4 and any(here > 3 * there for here, there in zip(shape, smaller)): return None  # tokens
+    shrunk = tuple(k for k in range(1, len(shape)) if smaller[k] != shape[k])
+    return {(4, (2, 3)): "NCHW", (4, (1, 2)): "NHWC", (3, (1,)): "NLC", (3, (2,)): "NCL"}.get((len(shape), shrunk))
 
 def prefix_tokens(n:int, # tokens
                   size, # of the picture
                   declared:int|None, # what the network says; None: nothing
-                  larger:int|None, # tokens for a picture of twice the height and width; None: not known
+                  smaller:int|None, # tokens for a picture of half the height and width; None: not known
                  ) -> int|None: # None: not certain
     "How many of the tokens are no positions: none, or as many as the network says, whichever fits."
-    options = {0, declared} if declared is not None else {0} if larger is not None else set()
-    fitting = [k for k in options if grid(n - k, size) and larger in (None, k + 4 * (n - k))]
+    options = {0, declared} if declared is not None else {0} if smaller is not None else set()
+    fitting = [k for k in options if grid(n - k, size) and (smaller is None or n - k == 4 * (smaller - k))]
     return fitting[0] if len(fitting) == 1 else None
 
-# %% ../nbs/09_layouts.ipynb #a25b6a9f
+# %% ../nbs/09_layouts.ipynb #1e9e95ec
 def declared_tokens(model:nn.Module,
                     name:str, # of a layer in it
                    ) -> int|None: # None: nothing is said
@@ -194,27 +194,31 @@ def declared_tokens(model:nn.Module,
     return None
 
 class Shapes:
-    "What layers give for two pictures and, where that is asked, for the same at twice the height and width."
+    "What layers give for two pictures and, where that is asked, for a quarter of each."
     def __init__(self,
                  look, # (images, seen): a forward pass that leaves in `seen`, by layer, a list of the shapes it gave
                  images:Tensor, # [B,3,H,W]
                 ):
         self.look, self.images, self.size = look, images[:2], picture_size(images)
-        self.seen, self.seen_larger = {}, None
+        self.seen, self.seen_smaller = {}, None
         look(self.images, self.seen)
 
     def is_of_places(self, name): # whether the layer gave a tensor that may hold positions
         given = self.seen.get(name, [None])[0]
         return isinstance(given, list) and len(given) in (3, 4)
 
-    def larger(self, name) -> list|None: # the shape at the larger size; None: not known
-        if self.seen_larger is None:
-            self.seen_larger = {}
-            if self.size:
-                with suppress(Exception): self.look(self.images.repeat(1, 1, 2, 2), self.seen_larger)  # if it can
-        return self.seen_larger.get(name, [None])[0]
+    def smaller(self, name) -> list|None: # the shape at half the height and width; None: not known
+        if self.seen_smaller is None:
+            self.seen_smaller = {}
+            if self.size: self._look_at_a_quarter()
+        return self.seen_smaller.get(name, [None])[0]
 
-# %% ../nbs/09_layouts.ipynb #085700ac
+    def _look_at_a_quarter(self):
+        height, width = self.size
+        quarter = self.images[:, :, :height // 2, :width // 2].contiguous()
+        with suppress(Exception): self.look(quarter, self.seen_smaller)  # a network of one size only cannot
+
+# %% ../nbs/09_layouts.ipynb #666a354b
 def _ask(name, shape, found=None):
     if found == "NCL": why = "its channels come before one row of positions [B,C,N], which no layout here is"
     elif found == "NLC": why = "how many of its tokens are no positions is not certain"
@@ -229,8 +233,8 @@ def _order(model, name, shapes): # as `find_layout`
     has_tokens = declared_tokens(model, name) is not None  # [B,heads,N,N] are no maps, though they look like some
     by_look = by_shape(shape, shapes.size) if len(shape) == 4 and not has_tokens else None
     if by_look and (known is None or by_look == "NHWC"): return by_look  # a LayerNorm may stand elsewhere, too
-    larger = shapes.larger(name)
-    return by_two_sizes(shape, larger) if larger else None
+    smaller = shapes.smaller(name)
+    return by_two_sizes(shape, smaller) if smaller else None
 
 def find_layout(model:nn.Module,
                 name:str, # of a layer
@@ -245,7 +249,7 @@ def find_layout(model:nn.Module,
     if order != "NLC": raise _ask(name, shape, order)
     declared = declared_tokens(model, name)
     n = prefix_tokens(shape[1], shapes.size, declared, None)
-    if n is None and (larger := shapes.larger(name)): n = prefix_tokens(shape[1], shapes.size, declared, larger[1])
+    if n is None and (smaller := shapes.smaller(name)): n = prefix_tokens(shape[1], shapes.size, declared, smaller[1])
     if n is None: raise _ask(name, shape, "NLC")
     return Layout("NLC", n)
 
