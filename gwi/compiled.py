@@ -21,6 +21,7 @@ from torch import nn
 from . import console, devices, processes
 from .checks import uncompilable
 from .inhibition import evaluating, independence, score, task_loss, weighted_mean
+from .layouts import maps_of
 from .objective import Objective
 from .paths import ConfigError
 
@@ -231,6 +232,7 @@ def _look(self:CompiledObjective, images):
     self.passing.at_layer = keep
     self.model(images)
     self.passing.at_layer = None
+    _check_maps(self.model, features, images)
     layout = torch.channels_last if self.run.settings.train.channels_last else torch.contiguous_format
     self.zeros = {name: (a.shape[1:], a.dtype, layout) for name, a in features.items()}
     def draw(name, n):
@@ -238,6 +240,12 @@ def _look(self:CompiledObjective, images):
         return torch.linspace(0, 1, n, device=images.device)[None]
     maps = list(features.values())
     self.regulariser.masks_from(maps, [torch.zeros_like(a) for a in maps], draw)
+
+def _check_maps(model, features, images): # name -> what the layer gives
+    for name, out in features.items():
+        if maps_of(model, name, out, images) is out: continue
+        raise ConfigError(f"train.compile: layer {name!r} gives {list(out.shape)}, and only feature maps [B,C,H,W] are "
+                          "compiled; set train.compile to false")
 
 # %% ../nbs/48_compiled.ipynb #03b32a5d
 def check_compilable(run):

@@ -8,14 +8,15 @@ __all__ = ['LEAST_FALL', 'DROPS', 'Batch', 'channel_mask', 'drop_channels', 'blo
 
 # %% ../nbs/11_dropping.ipynb #d6090002
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .inhibition import evaluating, first_inference, second_inference, submodule
+from .inhibition import evaluating, first_inference, look, second_inference, submodule
+from .layouts import Layouts
 from .paths import ConfigError
 
 # %% ../nbs/11_dropping.ipynb #d6090004
@@ -23,12 +24,13 @@ from .paths import ConfigError
 class Batch:
     "What a drop knows of an ordinary step."
     model: nn.Module
-    layers: dict      # name -> module with maps [B,C,H,W]
+    layers: dict      # name -> module with maps
     images: Tensor    # [B,3,H,W]
     labels: Tensor    # int64 [B], or float [B,K]
     draw: object      # (name, n) -> uniform numbers [B,n], by sample
     training: object  # settings of `train`
     done: float       # share of the run that lies behind, 0 to 1
+    layouts: dict = field(default_factory=dict) # name -> `Layout` of the maps; without: [B,C,H,W]
 
 # %% ../nbs/11_dropping.ipynb #d6090007
 def channel_mask(maps:Tensor, # [B,C,H,W]
@@ -109,10 +111,10 @@ def challenge(batch:Batch) -> list: # of masks [B,C,H,W], 0 or 1
     "RSC: two further passes find what is muted, and of whom."
     model, layers, images, labels = batch.model, batch.layers, batch.images, batch.labels
     def logit(logits, labels): return _of_class(logits.float(), labels).sum()
-    features, grads, logits = first_inference(model, layers, images, labels, logit)
+    features, grads, logits = first_inference(model, layers, images, labels, logit, batch.layouts)
     kinds, share = batch.draw("challenge", 1)[:, 0], batch.training.rsc_features
     masks = [challenge_mask(maps, grad, kinds, share) for maps, grad in zip(features, grads)]
-    with evaluating(model), torch.no_grad(): muted, _ = second_inference(model, layers, images, masks)
+    with evaluating(model), torch.no_grad(): muted, _ = second_inference(model, layers, images, masks, batch.layouts)
     fall = _probability(logits, labels) - _probability(muted, labels)
     n = max(1, round(batch.training.rsc_batch * len(fall)))
     chosen = (_highest(fall[None], n)[0] & (fall > LEAST_FALL))[:, None, None, None]
@@ -130,5 +132,7 @@ def drop_logits(run, # whose method has a drop
                ) -> Tensor: # [B,K]
     "The logits of the network with its maps muted as the method does."
     layers = {name: submodule(model, name) for name in run.settings.inhibition.layers}
-    masks = DROPS[run.spec.drop](Batch(model, layers, images, labels, draw, run.settings.train, done))
-    return second_inference(model, layers, images, masks)[0]
+    layouts = Layouts(model, layers)
+    if layouts.unknown: layouts.settle(partial(look, model, layers), images)
+    masks = DROPS[run.spec.drop](Batch(model, layers, images, labels, draw, run.settings.train, done, layouts.found))
+    return second_inference(model, layers, images, masks, layouts.found)[0]

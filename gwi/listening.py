@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['uncompiled', 'MARK', 'Uncompiled', 'Ear', 'Deaf', 'Listening', 'hooked', 'evaluating', 'Mark', 'has_compiled',
-           'is_packed', 'graph_nodes', 'check_recorded', 'leaf', 'slopes', 'check_slopes', 'check_ran', 'check_mask']
+           'is_packed', 'graph_nodes', 'check_recorded', 'leaf', 'slopes', 'check_slopes', 'check_ran']
 
 # %% ../nbs/09_listening.ipynb #f4777480
 import sys
@@ -204,9 +204,3 @@ def check_ran(layers, features): # names; name -> output, of those that ran
         if name not in features:
             raise ValueError(f"layer {name!r} does not run in the forward pass, or not always (stochastic depth skips"
                              " it in training): choose one that does, as the stage around it")
-
-def check_mask(mask:Tensor|None, out:Tensor, name:str):
-    "ValueError where a layer's mask does not fit what it gives."
-    if mask is None or all(m in (1, n) for m, n in zip(mask.shape, out.shape)): return
-    raise ValueError(f"layer {name!r} gives {list(out.shape)} in the second inference, and its mask is"
-                     f" {list(mask.shape)}: choose a layer whose maps have one shape in eval and in train mode")

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .layouts import maps_of
+
 # %% ../nbs/25_measures.ipynb #d78952b7
 def error(predicted, labels) -> float: # in per cent
     "Share of wrong predictions."
@@ -73,8 +75,9 @@ def grad_cam(model:torch.nn.Module, layer:str, images:Tensor, labels:Tensor) -> 
     handle = model.get_submodule(layer).register_forward_hook(keep)
     try: chosen = model(images).gather(1, labels[:, None])
     finally: handle.remove()
-    weights = torch.autograd.grad(chosen.sum(), kept)[0].mean((2, 3), keepdim=True)
-    cam = (weights * kept[0]).sum(1).relu().detach()
+    kept += torch.autograd.grad(chosen.sum(), kept)
+    maps, grads = (maps_of(model, layer, x, images) for x in kept)
+    cam = (grads.mean((2, 3), keepdim=True) * maps).sum(1).relu().detach()
     return cam / cam.amax((1, 2), keepdim=True).clamp(min=1e-12)
 
 def occluded(images:Tensor, patch:int):
@@ -98,4 +101,4 @@ def features_at(model:torch.nn.Module, layer:str, images:Tensor) -> tuple[Tensor
     handle = model.get_submodule(layer).register_forward_hook(lambda module, inputs, out: features.append(out.clone()))
     try: logits = model(images)
     finally: handle.remove()
-    return features[0], logits
+    return maps_of(model, layer, features[0], images), logits

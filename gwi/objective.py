@@ -179,7 +179,7 @@ class Objective(nn.Module):
             return self.loss_of(drop_logits(self.run, self.model, images, labels, uniform, done), labels)
 
     def ordinary(self, images, labels, is_shared):
-        if is_shared: logits, self.first = self.regulariser.shared(lambda: self.model(images), labels)
+        if is_shared: logits, self.first = self.regulariser.shared(lambda: self.model(images), labels, images=images)
         else: logits, self.first = self.model(images), None
         return self.loss_of(logits, labels)
 

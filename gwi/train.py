@@ -28,6 +28,7 @@ from .compiled import CompiledObjective, check_compilable
 from .data import datasets
 from .devices import Clock
 from .inhibition import correct, diversity
+from .layouts import maps_of
 from .objective import (ADVERSARIAL, Objective, check_parts, counted, due, learning_rate, make_model,
                            make_optimiser, make_regulariser, memory_format, select)
 from .runs import Run, data_dir, parse_run, weights_path
@@ -222,7 +223,8 @@ def _diversity_now(state):
     finally:
         handle.remove()
         state.model.train(mode)
-    features = outputs[0].cpu()  # singular values take a GPU longer
+    features = maps_of(state.model, inhibition.layers[0], outputs[0], state.probe)
+    features = features.cpu()  # singular values take a GPU longer
     n_groups = min(inhibition.n_groups, features.shape[1])
     return {name: v.item() for name, v in diversity(features, n_groups, stream(state.run.seed, "probe")).items()}
 

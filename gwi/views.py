@@ -57,7 +57,7 @@ class InhibitedView(GroupWiseInhibition):
     "Consistency with the damped features of the layer `layer` of any network: `loss` is the loss of an ordinary step."
     def __init__(self,
                  model:nn.Module, # takes images [B,3,H,W], gives logits [B,K]; the DDP wrapper, where there is one
-                 layer:str|list[str], # dotted name of a module whose output is [B,C,H,W], or several
+                 layer:str|list[str], # dotted name of a module that gives feature maps or tokens, or several
                  n_groups:int=6, # N_G
                  *,
                  consistency:float=12.0, # weight of the Jensen-Shannon divergence (AugMix paper)
@@ -91,7 +91,7 @@ def loss(self:InhibitedView,
     _check_views(views, labels)
     check_processes(self.model, self.called)
     n, images = len(labels), views[:len(labels)]
-    logits, first = self.shared(partial(self.called, views), labels, margin)
+    logits, first = self.shared(partial(self.called, views), labels, margin, views)
     masks, _, stats = self.masks_from(*first, self._draw_from(images, uniform))
     damped, _ = self.masked(images, list(map(of_mean_one, masks)), [resting_statistics(self.model)])
     number = len(views) // n + 1
