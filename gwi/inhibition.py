@@ -82,7 +82,7 @@ def layer_names(layer) -> list[str]: # a dotted name, or several
     names = [layer] if isinstance(layer, str) or not isinstance(layer, Iterable) else list(layer)
     if names and all(isinstance(name, str) for name in names): return names
     found = type(layer).__name__ if isinstance(layer, nn.Module) else repr(layer)
-    raise ValueError(f"layer is {found}: give the dotted name of a module, as model.named_modules() says it, or several")
+    raise ValueError(f"layer is {found}: give a module's dotted name, as model.named_modules() says it, or several")
 
 def _check_images(images, labels):
     if not isinstance(images, Tensor):

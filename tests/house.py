@@ -13,7 +13,8 @@ from pathlib import Path
 import nbformat
 
 root = Path(__file__).resolve().parent.parent
-METHOD = ("kernels", "grouping_kernel", "grouping", "map_kernels", "weighting", "masks", "labels", "slopes", "inhibition")
+METHOD = ("kernels", "grouping_kernel", "grouping", "map_kernels", "weighting", "masks", "labels", "slopes",
+          "inhibition")
 WIDTH, MODULE_LINES, DEMONSTRATED = 120, 400, 60  # characters, lines, per cent of the exported cells
 
 
