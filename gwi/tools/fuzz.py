@@ -76,7 +76,7 @@ def _convolution(draws, inner, outer):
     depthwise = nn.Conv2d(outer, outer, side, stride, side // 2, groups=draws.of(2, outer))
     return nn.Sequential(nn.Conv2d(inner, outer, 1), depthwise)
 
-# %% ../../nbs/tools/80_fuzz.ipynb #18a91741
+# %% ../../nbs/tools/80_fuzz.ipynb #8a2ffa25
 def _stage(draws, inner, outer):
     def normed(): return draws.of(*NORMS)(outer), draws.of(*ACTIVATIONS)()
     parts = [_convolution(draws, inner, outer), *normed()]
@@ -89,7 +89,7 @@ def _stage(draws, inner, outer):
 
 def _resize_weights(draws, net):
     "Now and then all weights, or each tensor by itself, are of another size than they should be."
-    kind, factor = draws.below(4), draws.of(1e-3, 0.1, 10.0, 1e3, 1e4)
+    kind, factor = draws.below(3), draws.of(1e-2, 10.0, 100.0, 1e3, 1e4)
     for p in net.parameters():
         if kind == 0: p.mul_(factor)
         if kind == 1: p.mul_(10.0 ** (draws.below(9) - 4))
