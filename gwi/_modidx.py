@@ -1768,6 +1768,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                 'gwi.tools.fuzz._gradients': ('tools/fuzz.html#_gradients', 'gwi/tools/fuzz.py'),
                                 'gwi.tools.fuzz._labels': ('tools/fuzz.html#_labels', 'gwi/tools/fuzz.py'),
                                 'gwi.tools.fuzz._left_behind': ('tools/fuzz.html#_left_behind', 'gwi/tools/fuzz.py'),
+                                'gwi.tools.fuzz._may_overflow': ('tools/fuzz.html#_may_overflow', 'gwi/tools/fuzz.py'),
                                 'gwi.tools.fuzz._options': ('tools/fuzz.html#_options', 'gwi/tools/fuzz.py'),
                                 'gwi.tools.fuzz._resize_weights': ('tools/fuzz.html#_resize_weights', 'gwi/tools/fuzz.py'),
                                 'gwi.tools.fuzz._stage': ('tools/fuzz.html#_stage', 'gwi/tools/fuzz.py'),

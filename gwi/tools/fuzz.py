@@ -192,7 +192,7 @@ def _left_behind(case, before):
     if others := [name for name in changed if "running" not in name and "num_batches" not in name]:
         yield f"{others[0]} has changed"
 
-# %% ../../nbs/tools/80_fuzz.ipynb #f22a9d53
+# %% ../../nbs/tools/80_fuzz.ipynb #4425e22c
 def _wrong_maps(case):
     "Where the reversed maps of the first layer are not those of the reference, computed in float64."
     step = GroupWiseInhibition(case.net, case.layers, **case.options | dict(mask="reversed"))
@@ -205,6 +205,10 @@ def _wrong_maps(case):
     apart = (found["maps"] - right).abs().flatten(2).amax(2)[clear]
     if len(apart) and apart.max() > 0.01: yield f"maps are {apart.max():.3f} away from the reference"
 
+def _may_overflow(case, stats):
+    "In float16, for a gradient scaler is there; and of L_orth, which grows with the square of the features."
+    return case.precision == "float16 autocast" or stats.get("orth", 0) > 1e12
+
 def complaints(case:Case, plain:dict): # yields strings
     "What is wrong with the regularised loss; `plain` are the gradients of the ordinary one."
     before = _traces(case)
@@ -214,7 +218,7 @@ def complaints(case:Case, plain:dict): # yields strings
     yield from _left_behind(case, before)
     if stats.get("n_selected") == 0: return
     if set(found) != set(plain): yield f"other parameters have gradients: {sorted(set(found) ^ set(plain))[:3]}"
-    if case.precision != "float16 autocast":  # whose overflow a gradient scaler is for
+    if not _may_overflow(case, stats):
         if not value.isfinite(): yield f"the loss is {value.item()}"
         elif not _are_finite(found.values()): yield "a gradient is not finite"
     if case.precision == "float32" and not case.is_view: yield from _wrong_maps(case)
