@@ -115,7 +115,7 @@ def about_masks(layers:list[GroupedLayer]) -> dict: # name -> value
     "Per cent of groups inhibited, of these with a flat map, and the mean spread of their masks over the places."
     importance = torch.cat([layer.importance.flatten() for layer in layers])
     std = torch.cat([layer.maps.flatten(2).std(2, correction=0).flatten() for layer in layers])
-    masks = [reverse(layer.maps, layer.importance).flatten(2) for layer in layers]
+    masks = [reverse(layer.maps, layer.importance, layer.eps).flatten(2) for layer in layers]
     spread, is_inhibited = torch.cat([mask.std(2, correction=0).flatten() for mask in masks]), importance > 0
     values = dict(inhibited_share=100 * is_inhibited.double().mean().item())
     if not is_inhibited.any(): return values

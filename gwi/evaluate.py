@@ -268,7 +268,7 @@ def explain(run:Run, model:torch.nn.Module, dataset:datasets.Dataset, n:int=6) -
 def _groups(run, model, images, labels):
     inhibition = run.settings.inhibition
     step = GroupWiseInhibition(model, inhibition.layers[0], inhibition.n_groups, snap=inhibition.grouping != "plain",
-                               generator=stream(run.seed, "explain"))
+                               generator=stream(run.seed, "explain"), scale_free=False)
     parts = step.analyse(images, labels)
     ids, maps = parts["ids"][0], parts["group_maps"][0]
     low, high = maps.flatten(1).amin(1), maps.flatten(1).amax(1)

@@ -32,8 +32,8 @@ def _lower_bound(distances, a, b):
 
 def _first_smallest(distances, lower, index): # [B,n,...], [B,n,...], 0..n-1 as float [n] or [n,1]
     "Index of the smallest squared distance along dimension 1; of those that rounding cannot tell from it, the first."
-    nearest = lower <= distances.amin(1, keepdim=True)
-    return torch.where(nearest, index, torch.inf).amin(1).long()  # argmax takes ten times as long
+    nearest = lower <= distances.amin(1, keepdim=True)  # none, where a distance is no number: then the last index
+    return torch.where(nearest, index, len(index) - 1).amin(1).long()  # argmax takes ten times as long
 
 # %% ../nbs/06_grouping.ipynb #d33ac810
 class _Channels:
@@ -188,6 +188,8 @@ def group_channels(features:Tensor, # [B,C,H,W], C >= n_groups
                    generator:torch.Generator|None=None, # for `init`
                   ) -> Tensor: # ids [B,C] int64 in 0..n_groups-1
     "Cluster the channels of every sample into N_G groups (CFG; released code). ValueError if C < N_G."
+    for name, n in dict(n_groups=n_groups, max_iter=max_iter).items():
+        if isinstance(n, float) or n < 1: raise ValueError(f"{name} is {n!r}: a whole number from 1 is needed")
     check_groupable(features, n_groups)
     if init is None: init = _random_channels(features, n_groups, generator)
     _check_init(init, features, n_groups)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['uncompiled', 'MARK', 'Uncompiled', 'Ear', 'Deaf', 'Listening', 'hooked', 'evaluating', 'Mark', 'has_compiled',
-           'is_packed', 'graph_nodes', 'check_recorded', 'leaf', 'slopes', 'check_slopes', 'check_ran']
+           'is_packed', 'graph_nodes', 'check_recorded', 'leaf', 'gradients', 'check_slopes', 'check_ran']
 
 # %% ../nbs/09_listening.ipynb #f4777480
 import sys
@@ -179,19 +179,20 @@ def leaf(name, out): # in a hook, of a layer's output
     if not torch.is_grad_enabled(): check_recorded(name)
     with torch.inference_mode(False): return out.clone().requires_grad_()
 
-def slopes(value:Tensor, # scalar
-           features:list[Tensor], # of layers
-           **options, # of `torch.autograd.grad`
-          ) -> list: # gradients; None where the value does not depend on the features
-    "Gradients of the value with respect to each layer's features."
+def gradients(value:Tensor, # scalar, or of any shape with weights
+              features:list[Tensor], # of layers
+              weights:Tensor|None=None, # like the value
+              **options, # of `torch.autograd.grad`
+             ) -> list: # None where the value does not depend on the features
+    "Gradients of the value, or of its weighted sum, with respect to each layer's features."
     if not value.requires_grad: return [None] * len(features)
-    try: return torch.autograd.grad(value, features, allow_unused=True, **options)
+    try: return torch.autograd.grad(value, features, weights, allow_unused=True, **options)
     except RuntimeError as error:
         if "use_reentrant" not in str(error): raise
         raise ValueError("a part of the network behind the layer is checkpointed with use_reentrant=True, through which"
                          " torch differentiates with respect to no features: set use_reentrant=False") from None
 
-def check_slopes(layers, grads): # names; from `slopes`
+def check_slopes(layers, grads): # names; from `gradients`
     for name, grad in zip(layers, grads):
         if grad is None:
             raise ValueError(f"the logits cannot be differentiated with respect to layer {name!r}: they do not depend"

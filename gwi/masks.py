@@ -25,15 +25,16 @@ class GroupedLayer:
     importance: Tensor # I [B,n_groups]
     generator: torch.Generator|None # for what does not belong to a sample; None: torch's global one
     memory: dict # of the regulariser, for a mask that stays the same from step to step
+    eps: float = 1e-8 # of `reverse`, fit for the size of the maps
 
 # %% ../nbs/09_masks.ipynb #243c5650
 def reversed_mask(layer:GroupedLayer, draw) -> Tensor: # [B,C,H,W] in [0,1]
     "The method: every group is damped where its map is high (paper)."
-    return per_channel(reverse(layer.maps, layer.importance), layer.ids, layer.features)
+    return per_channel(reverse(layer.maps, layer.importance, layer.eps), layer.ids, layer.features)
 
 def permuted_mask(layer:GroupedLayer, draw) -> Tensor: # [B,C,H,W] in [0,1]
     "The reversed maps with their positions shuffled, one permutation a sample and group (our control)."
-    R = reverse(layer.maps, layer.importance).flatten(2)
+    R = reverse(layer.maps, layer.importance, layer.eps).flatten(2)
     R = R.gather(2, draw(R[0].numel()).view_as(R).argsort(2))
     return per_channel(R.view_as(layer.maps), layer.ids, layer.features)
 

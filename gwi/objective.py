@@ -111,7 +111,8 @@ def make_regulariser(run, model:nn.Module) -> GroupWiseInhibition|None:
         model, inhibition.layers, inhibition.n_groups, weight=inhibition.weight,
         orth_weight=inhibition.orth_weight if method.orth else 0.0, mask=mask_of(run),
         snap=not is_plain, max_iter=50 if is_plain else 15, random_groups=inhibition.grouping == "random",
-        label_smoothing=run.settings.train.label_smoothing, generator=stream(run.seed, "fixed mask"))
+        label_smoothing=run.settings.train.label_smoothing, generator=stream(run.seed, "fixed mask"),
+        scale_free=False)  # rows are of the released formula
 
 def _check_relative(training):
     if not training.compile and processes.world() == 1: return
@@ -140,7 +141,7 @@ def make_view(run, model:nn.Module) -> InhibitedView|None:
     return InhibitedView(
         model, inhibition.layers, inhibition.n_groups, consistency=settings.augment.jsd_weight, mask=run.spec.view,
         snap=not is_plain, max_iter=50 if is_plain else 15, random_groups=inhibition.grouping == "random",
-        label_smoothing=settings.train.label_smoothing, generator=stream(run.seed, "fixed mask"))
+        label_smoothing=settings.train.label_smoothing, generator=stream(run.seed, "fixed mask"), scale_free=False)
 
 # %% ../nbs/45_objective.ipynb #12567712
 def select(run,

@@ -14,6 +14,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .inhibition import GroupWiseInhibition, check_number, check_tensor, task_loss
+from .labels import as_labels
 from .wrappers import check_processes
 
 # %% ../nbs/12_views.ipynb #1202c756
@@ -21,7 +22,8 @@ def jensen_shannon(logits:Tensor, # [V*B,K]: the clean view, then the others
                    views:int=3, # V
                   ) -> Tensor: # scalar, 0 to log V
     "Jensen-Shannon divergence of the views' predictions (AugMix paper, equation 3)."
-    p = logits.float().softmax(1).chunk(views)
+    tiny = torch.finfo(torch.float32).tiny  # where an opinion is exactly 0, the slope of q log q would be no number
+    p = logits.float().softmax(1).clamp_min(tiny).chunk(views)
     mean = (sum(p) / views).clamp(1e-7, 1).log()
     return sum(F.kl_div(mean, q, reduction="batchmean") for q in p) / views
 
@@ -72,8 +74,7 @@ class InhibitedView(GroupWiseInhibition):
 # %% ../nbs/12_views.ipynb #76f1edb6
 def _check_views(views, labels):
     check_tensor(views)
-    if not isinstance(labels, Tensor) or labels.dim() != 1 or labels.is_floating_point():
-        raise ValueError("labels must be int64 [B]: a margin is that of one right class")
+    if labels.dim() != 1: raise ValueError(f"labels are {list(labels.shape)}: a damped view is for classes [B]")
     if len(labels) and views.dim() == 4 and len(views) % len(labels) == 0 and len(views): return
     raise ValueError(f"{len(views)} images in all views but {len(labels)} labels: give the clean images and behind "
                      "them each augmented view of all of them")
@@ -88,6 +89,7 @@ def loss(self:InhibitedView,
          uniform=None, # as for `GroupWiseInhibition.loss`
         ) -> tuple[Tensor, Tensor, dict]: # scalar loss, logits [B,K] of the clean images, statistics
     "Cross entropy of the clean images, and the divergence of all views and of the damped features."
+    labels = as_labels(labels)
     _check_views(views, labels)
     check_processes(self.model, self.called)
     n, images = len(labels), views[:len(labels)]

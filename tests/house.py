@@ -13,8 +13,8 @@ from pathlib import Path
 import nbformat
 
 root = Path(__file__).resolve().parent.parent
-METHOD = ("kernels", "grouping_kernel", "grouping", "map_kernels", "weighting", "masks", "layouts", "trunk", "listening",
-          "wrappers", "inhibition")
+METHOD = ("kernels", "grouping_kernel", "grouping", "map_kernels", "weighting", "masks", "labels", "slopes", "layouts",
+          "trunk", "listening", "wrappers", "inhibition")
 WIDTH, MODULE_LINES, DEMONSTRATED = 120, 400, 60  # characters, lines, per cent of the exported cells
 
 

@@ -137,7 +137,7 @@ def regularised_losses(subject:Subject, s) -> dict: # kind -> a loss function
     def loss_of(spec):
         snap, draws = s.inhibition.grouping != "plain", stream(0, "centres", subject.images.device)
         step = GroupWiseInhibition(subject.model, subject.layer, subject.n_groups, orth_weight=1e-3 * spec.orth,
-                                   snap=snap, mask=spec.mask, generator=draws)
+                                   snap=snap, mask=spec.mask, generator=draws, scale_free=False)
         return lambda subject: step.loss(subject.images, subject.labels, selected=subject.correct)[0]
     specs = {inhibited(spec): spec for spec in map(methods.METHODS.get, s.methods.inhibited)}
     return {kind: loss_of(spec) for kind, spec in specs.items()}

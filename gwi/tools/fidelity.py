@@ -62,7 +62,7 @@ class StepPair:
 
     def ours(self, images): # function of a network
         def loss(net):
-            step = GroupWiseInhibition(net, "stage2", self.n_groups)
+            step = GroupWiseInhibition(net, "stage2", self.n_groups, scale_free=False)
             return step.loss(images, self.labels, uniform=lambda name, n: self.order)[0]
         return loss
 
@@ -158,7 +158,8 @@ def error_row(what:str, condition:str, classes:int,
 
 # %% ../../nbs/tools/93_fidelity.ipynb #54aa0007
 def _look_at_groups(net, images, batch): # is flat, is inhibited, size: [N,G] each
-    step, parts = GroupWiseInhibition(net, "stage2", generator=stream(0, "fidelity", device())), []
+    draws, parts = stream(0, "fidelity", device()), []
+    step = GroupWiseInhibition(net, "stage2", generator=draws, scale_free=False)
     for indices in torch.arange(len(images)).split(batch):
         some = images.keep(indices.numpy())
         out = step.analyse(evaluate.to_device(some.images), torch.from_numpy(some.labels).to(device()))
