@@ -1458,6 +1458,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                    'gwi.report.claims.write_claims': ('report/claims.html#write_claims', 'gwi/report/claims.py')},
             'gwi.report.comparing': { 'gwi.report.comparing._error_words': ( 'report/comparing.html#_error_words',
                                                                              'gwi/report/comparing.py'),
+                                      'gwi.report.comparing._how_much': ('report/comparing.html#_how_much', 'gwi/report/comparing.py'),
                                       'gwi.report.comparing._metric_found': ( 'report/comparing.html#_metric_found',
                                                                               'gwi/report/comparing.py'),
                                       'gwi.report.comparing._variant': ('report/comparing.html#_variant', 'gwi/report/comparing.py'),

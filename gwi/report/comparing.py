@@ -76,18 +76,22 @@ MEASURES = {"clean clean": "clean error", "corruption mCE": "mean corruption err
 
 _UNNAMED = ("", "error", "corruption_error", "mean")  # what need not be said
 
+def _how_much(protocol, condition, level):
+    "The strength of an attack, or the size of a training set."
+    if protocol == "attack": return f"under {label(condition)}, {level}/255"
+    return f"after {level} {'% of the data' if condition == 'share' else 'images a class'}"
+
 def _error_words(protocol, condition, level):
     "A measure whose metric need not be named."
-    if protocol == "attack" and condition != "clean": return f"error under {label(condition)}, {level}/255"
-    if protocol == "lowdata":
-        return f"clean error after {level} {'% of the data' if condition == 'share' else 'images a class'}"
+    if protocol == "attack" and condition != "clean": return f"error {_how_much(protocol, condition, level)}"
+    if protocol == "lowdata": return f"clean error {_how_much(protocol, condition, level)}"
     named = MEASURES.get(f"{protocol} {condition.replace(' ', '_')}")
     return named or (f"error under {label(condition)}" if protocol == "corruption" else label(condition))
 
 def _where(protocol, condition, level):
     "Under which circumstances a metric that is named was measured."
-    if protocol == "attack": return f"under {label(condition)}, {level}/255" if level else "before the attacks"
-    if protocol == "lowdata": return f"after {level} {'% of the data' if condition == 'share' else 'images a class'}"
+    if protocol == "attack" and not level: return "before the attacks"
+    if protocol in ("attack", "lowdata"): return _how_much(protocol, condition, level)
     if protocol == "clean": return "on the clean pictures" + ("" if condition == "clean" else f" of {label(condition)}")
     if protocol == "corruption":
         means = {"mCE": "15", "held-out mean": "the 4 held-out", "C-bar mean": "C-bar's 10"}
