@@ -73,6 +73,10 @@ def _check_images(images, labels):
     check_tensor(images)
     if len(images) != len(labels): raise ValueError(f"{len(images)} images but {len(labels)} labels")
 
+def _check_recording():
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError("inside of torch.inference_mode nothing is differentiated: ask for the loss outside of it")
+
 def _check_logits(out):
     out = logits_of(out)
     if isinstance(out, Tensor) and out.dim() == 2: return out
@@ -158,6 +162,8 @@ def second_inference(model, layers, images, masks, # a mask [B,C,H,W], maps -> m
 # %% ../nbs/080_inhibition.ipynb #d1bce281
 class GroupWiseInhibition:
     "Group-wise inhibition of the layer `layer` of any network: `loss` is the regularised step's loss."
+    has_step = True  # its loss is that of an update of its own
+
     def __init__(self,
                  model:nn.Module, # takes images [B,3,H,W], gives logits [B,K]; the DDP wrapper, where there is one
                  layer:str|list[str], # dotted name of a module that gives feature maps or tokens, or several
@@ -180,18 +186,22 @@ class GroupWiseInhibition:
         self.model, self.n_groups, self.weight, self.orth_weight = model, n_groups, weight, orth_weight
         self.snap, self.random_groups, self.max_iter = snap, random_groups, max_iter
         self.generator, self.mask, self.memory = generator, MASKS.get(mask, mask), {}
+        self.has_looked = False  # at the values of labels, which makes the host wait for a GPU
         check_number("n_groups", n_groups, 1, whole=True)
         check_number("max_iter", max_iter, 1, whole=True)
         for name, value in dict(weight=weight, orth_weight=orth_weight).items(): check_number(name, value, 0)
         check_number("label_smoothing", label_smoothing, 0, 1)
         self.label_smoothing, self.scale_free = label_smoothing, scale_free
-        chosen = {name: submodule(model, name) for name in (name_inside(model, name) for name in layer_names(layer))}
-        self.layers = {name: last_of(model, module) for name, module in chosen.items()}
-        self.layouts = Layouts(model, chosen, layout, prefix_tokens)
+        names = [name_inside(model, name) for name in layer_names(layer)]
+        self.chosen = {name: submodule(model, name) for name in names}
+        self.layers = {name: last_of(model, module) for name, module in self.chosen.items()}
+        self.layouts = Layouts(model, self.chosen, layout, prefix_tokens)
 
 # %% ../nbs/080_inhibition.ipynb #588726d2
 @patch
 def _settle_layouts(self:GroupWiseInhibition, images):
+    for name, module in self.chosen.items():
+        if module._forward_hooks: self.layers[name] = module
     if self.layouts.unknown and len(images): self.layouts.settle(partial(look, self.model, self.layers), images)
     return self.layouts.found
 
@@ -227,6 +237,7 @@ def _statistics(layer, weights=None):
     flat = layer.maps.flatten(2).std(2, correction=0) < FLAT
     parts = dict(inhibited=layer.importance > 0, saturated=flat.all(1), settled=layer.settled)
     means = {name: weighted_mean(part, weights) for name, part in parts.items()}
+    means["inhibited"] = means["inhibited"] + 0 * layer.importance.sum()  # nan where a gradient was not finite
     return means | dict(unconverged=1 - means.pop("settled"))
 
 def _mean(values): return values[0] if len(values) == 1 else sum(values) / len(values)  # over the layers
@@ -295,6 +306,7 @@ def loss(self:GroupWiseInhibition,
 def terms(self:GroupWiseInhibition, images, labels, selected=None, uniform=None, first=None, # as for `loss`
           pauses=False): # whether this process has no sample, and runs one of them for the others' sake
     "CE and L_orth of the masked network, scalars without their weights, and statistics."
+    _check_recording()
     labels = as_labels(labels)
     _check_images(images, labels)
     check_processes(self.model, self.called)
@@ -314,8 +326,9 @@ def terms(self:GroupWiseInhibition, images, labels, selected=None, uniform=None,
             is_of_one_value = "more than 1 value per channel when training" in str(error)
             if len(images) > 1 or is_sharded(self.model) or not is_of_one_value: raise
             return self._pause(*everything, has_begun=True)
-        check_classes(logits, labels)
-        ce = task_loss(logits, labels, self.label_smoothing)
+        check_classes(logits, labels, look=not self.has_looked)
+        self.has_looked = True
+        ce = task_loss(logits, labels, self.label_smoothing) + 0 * stats.get("inhibited", 0)
         terms = [orthogonality(a, ids, self.n_groups) for a, ids in zip(features, groups)]
         orth = _mean(terms) if terms else ce.new_zeros(())
         stats = dict(n_selected=len(images), ce=ce.detach(), orth=orth.detach(), **stats)
@@ -330,6 +343,7 @@ def shared(self:GroupWiseInhibition,
            images:Tensor|None=None, # what `forward` gives the network; needed where the layout is still to be found out
           ) -> tuple[Tensor, tuple]: # the logits, still to be differentiated, and what `loss` takes as `first`
     "The caller's forward pass as the first inference; only what it got right enters the score (our choice)."
+    _check_recording()
     self.layouts.require() if images is None else self._settle_layouts(images)
     features, logits = _recorded(self.layers, forward, leaf, self.layouts.found, images)
     labels, n = as_labels(labels), len(labels)  # the first n; AugMix's other views follow

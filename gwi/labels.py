@@ -106,17 +106,27 @@ def as_labels(labels) -> Tensor: # int64 [B], float32 [B,K], or whole numbers [B
 
 def check_classes(logits:Tensor, # [B,K]
                   labels:Tensor, # from `as_labels`
+                  look:bool=False, # at the values, also where a GPU must be waited for
                  ):
     "ValueError where logits and labels do not belong together."
     n, classes = logits.shape
-    if labels.dim() == 2:
-        if labels.shape == logits.shape: return
+    if labels.dim() == 2 and labels.shape != logits.shape:
         raise ValueError(f"labels are {list(labels.shape)}, logits {list(logits.shape)}: soft or several labels are"
                          f" [B,K] like the logits, classes [B]{', give labels[:, 0]' * (labels.shape[1] == 1)}")
-    if classes == 1:
-        raise ValueError("the network has one logit, so that every image is of class 0: give labels[:, None], 1 or 0,"
-                         " for one label that holds or not (binary cross entropy), or the network two logits")
-    if not may_look(labels): return
+    if classes == 1 and (labels.dim() == 1 or labels.is_floating_point()):
+        raise ValueError("the network has one logit, so that every image is of class 0: give whole numbers [B,1],"
+                         " 1 or 0, for one label that holds or not (binary cross entropy), or the network two logits")
+    if not n or not (look or may_look(labels)) or several_labels(labels): return
+    _check_shares(labels) if labels.dim() == 2 else _check_numbers(labels, classes)
+
+def _check_shares(labels):
+    low, off = labels.min(), (labels.sum(1) - 1).abs().max()
+    if low >= 0 and off < 0.05: return  # bfloat16 rounds a share to 1/256
+    raise ValueError(f"soft labels [B,K] are shares of the classes, from 0 and 1 in all; these begin at {low:.3g}, and"
+                     f" a row's sum is off by {off:.3g}: for several labels that hold or not give whole numbers,"
+                     " labels.long() (binary cross entropy)")
+
+def _check_numbers(labels, classes):
     low, high = labels.aminmax()
     if low >= 0 and high < classes: return
     wrong = labels[((labels < 0) & (labels != IGNORED)) | (labels >= classes)]

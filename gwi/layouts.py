@@ -232,8 +232,8 @@ def _order(model, name, shapes): # as `find_layout`
     if len(shape) == 4 and known in ("NCHW", "NHWC"): return known
     has_tokens = declared_tokens(model, name) is not None  # [B,heads,N,N] are no maps, though they look like some
     by_look = by_shape(shape, shapes.size) if len(shape) == 4 and not has_tokens else None
-    if by_look and (known is None or by_look == "NHWC"): return by_look  # a LayerNorm may stand elsewhere, too
-    smaller = shapes.smaller(name)
+    if by_look == "NHWC" and known == "last": return by_look  # a LayerNorm may stand elsewhere, too
+    smaller = shapes.smaller(name)  # a look alone may deceive: maps need not have the shape of the picture
     return by_two_sizes(shape, smaller) if smaller else None
 
 def find_layout(model:nn.Module,

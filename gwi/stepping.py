@@ -6,7 +6,7 @@
 __all__ = ['Schedule', 'Part', 'part', 'parameters_of', 'check_fit', 'Update', 'step', 'RegularisedStep']
 
 # %% ../nbs/090_stepping.ipynb #1edf2a81
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -15,7 +15,8 @@ import torch.distributed as dist
 from fastcore.basics import patch
 from torch import Tensor
 
-from .inhibition import GroupWiseInhibition, correct, positions
+from .inhibition import GroupWiseInhibition
+from .labels import as_labels, check_classes, correct, positions
 
 # %% ../nbs/090_stepping.ipynb #80ad7987
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ def part(images:Tensor, # [B,3,H,W], as the network had them
         found = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(f"logits are {found}: [{len(images)},K] are needed, what the ordinary step's forward pass "
                          "gave for these images")
-    if not isinstance(labels, Tensor) or len(labels) != len(images):
-        raise ValueError(f"{len(images)} images but {len(labels)} labels ({type(labels).__name__}): a tensor of as "
-                         "many is needed")
+    labels = as_labels(labels)
+    if len(labels) != len(images): raise ValueError(f"{len(images)} images but {len(labels)} labels")
+    check_classes(logits, labels)
     return Part(images.detach(), labels.detach(), correct(logits, labels), logits.dtype)
 
 # %% ../nbs/090_stepping.ipynb #01dc97d5
@@ -65,9 +66,14 @@ def check_fit(regulariser, optimiser):
     "TypeError or ValueError unless the optimiser is one that trains the regulariser's network."
     if not isinstance(regulariser, GroupWiseInhibition):
         raise TypeError(f"regulariser is a {type(regulariser).__name__}: a GroupWiseInhibition is needed")
+    if not regulariser.has_step:
+        raise TypeError(f"a {type(regulariser).__name__} has no update of its own: its loss is that of the ordinary "
+                        "step")
     if not hasattr(optimiser, "param_groups"):
         raise TypeError(f"optimiser is a {type(optimiser).__name__}: the torch optimiser of the ordinary step is "
                         "needed")
+    if isinstance(optimiser, torch.optim.LBFGS):
+        raise TypeError("LBFGS asks for the loss again within an update, which no single pass can give")
     moved = set(map(id, parameters_of(optimiser)))
     if any(id(parameter) in moved for parameter in regulariser.model.parameters()): return
     raise ValueError("the optimiser holds no parameter of the regulariser's network: give it the one that trains this "
@@ -108,6 +114,16 @@ class Update:
         "No gradient is left behind."
         self.optimiser.zero_grad()
 
+    @contextmanager
+    def others_kept(self):
+        "What the optimiser does not move keeps the gradients that it has: they are another's."
+        moved = set(map(id, parameters_of(self.optimiser)))
+        others = [(p, p.grad) for p in self.regulariser.model.parameters() if id(p) not in moved]
+        for p, _ in others: p.grad = None
+        try: yield
+        finally:
+            for p, grad in others: p.grad = grad
+
 # %% ../nbs/090_stepping.ipynb #9a4e38a4
 def _counts(parts): # -> of each part: how many are right here, and in all processes together
     here = torch.stack([part.selected.sum() for part in parts])
@@ -132,16 +148,20 @@ def _mean(stats, shares): # of the parts
 def regularise(self:Update,
                parts:list[Part], # of one ordinary update
               ) -> dict: # statistics as of `GroupWiseInhibition.loss`; n_selected 0: no update was made
-    "One regularised update, now. Gradients are cleared before and after it."
+    "One regularised update, now. Gradients are cleared before and after it; another optimiser's stay as they were."
     here, everywhere = _counts(parts)
     chosen = [(part, n) for part, n, n_all in zip(parts, here, everywhere) if n_all]
     if not chosen: return dict(n_selected=0)
+    with self.others_kept(): return self._regularise(chosen, everywhere, len(parts))
+
+@patch
+def _regularise(self:Update, chosen, everywhere, n_parts):
     self.clear()
     stats, shares = [], [n_all / sum(everywhere) for n_all in everywhere if n_all]
     for k, ((part, n), share) in enumerate(zip(chosen, shares), 1):
         with self.context(part):
             loss, one = self.regulariser.loss(part.images, part.labels, selected=_indices(part.selected, n))
-        if not one["n_selected"] and len(parts) * _n_processes() == 1: return one  # BatchNorm wants more than one
+        if not one["n_selected"] and n_parts * _n_processes() == 1: return one  # BatchNorm wants more than one
         self.apply(loss * share, is_last=k == len(chosen))
         stats.append(one)
     self.clear()

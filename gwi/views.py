@@ -57,6 +57,8 @@ class resting_statistics:
 # %% ../nbs/115_views.ipynb #af231d9f
 class InhibitedView(GroupWiseInhibition):
     "Consistency with the damped features of the layer `layer` of any network: `loss` is the loss of an ordinary step."
+    has_step = False
+
     def __init__(self,
                  model:nn.Module, # takes images [B,3,H,W], gives logits [B,K]; the DDP wrapper, where there is one
                  layer:str|list[str], # dotted name of a module that gives feature maps or tokens, or several
@@ -97,6 +99,6 @@ def loss(self:InhibitedView,
     masks, _, stats = self.masks_from(*first, self._draw_from(images, uniform))
     damped, _ = self.masked(images, list(map(of_mean_one, masks)), [resting_statistics(self.model)])
     number = len(views) // n + 1
-    divergence = jensen_shannon(torch.cat([logits, damped]), number)
+    divergence = jensen_shannon(torch.cat([logits, damped]), number) + 0 * stats.get("inhibited", 0)
     loss = task_loss(logits[:n], labels, self.label_smoothing) + self.consistency * divergence
     return loss, logits[:n], dict(divergence=divergence.detach(), **stats)

@@ -114,12 +114,13 @@ def per_channel(maps:Tensor, # one a group [B,n_groups,H,W]
 def reverse(maps:Tensor, # M [B,G,H,W]
             weights:Tensor, # importance I [B,G]
             eps:float=1e-8, # added to the standard deviation (released code)
-           ) -> Tensor: # R [B,G,H,W] in [0,1]; nan where M is not finite
-    "R_g = sigmoid(-standardised M_g), population std + eps; 1 everywhere where I_g <= 0 (RRF; paper)."
+           ) -> Tensor: # R [B,G,H,W] in [0,1]
+    "R_g = sigmoid(-standardised M_g), population std + eps; 1 everywhere where not 0 < I_g < infinity (RRF; paper)."
     centred = maps.mean((2, 3), keepdim=True) - maps  # with the sign that the sigmoid wants
     std = centred.square().mean((2, 3), keepdim=True).sqrt()
     damped = torch.sigmoid(centred / (std + eps))
-    return torch.where(weights[:, :, None, None] <= 0, 1.0, damped)  # an importance that is no number is told, too
+    is_damped = (weights > 0) & (weights < torch.inf)
+    return torch.where(is_damped[:, :, None, None], damped, 1.0)
 
 def reversed_maps(features:Tensor, # A [B,C,H,W]
                   grads:Tensor, # G [B,C,H,W]

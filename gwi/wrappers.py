@@ -26,6 +26,9 @@ def unwrapped(model:nn.Module) -> tuple[nn.Module, nn.Module]: # the network, an
         if isinstance(model, DistributedDataParallel): called = model
         model = inside
     _check_whole(model)
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ValueError("the network is a TorchScript one, in which no layer can be listened to: give the network "
+                         "that it was made of")
     return model, model if called is None else called
 
 def _inside(model):
