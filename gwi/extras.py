@@ -25,5 +25,5 @@ def needs(extra:str, # one of settings.ini: "data"
     missing = [module for module in modules if not is_there(module)]
     if not missing: return
     are = "which is" if len(missing) == 1 else "which are"
-    raise ModuleNotFoundError(f"{by} needs {' and '.join(missing)}, {are} not installed: pip install 'gwi[{extra}]'",
+    raise ModuleNotFoundError(f"{by} needs {', '.join(missing)}, {are} not installed: pip install 'gwi[{extra}]'",
                               name=missing[0])

@@ -15,9 +15,6 @@ import sys
 import time
 from queue import SimpleQueue
 
-from ..extras import needs
-
-needs("pipeline", "dvc", by="gwi.pipeline")
 from .. import console, devices, params, paths
 from ..console import OUT_OF_TIME, side_by_side
 from .notebooks import StageError, near
