@@ -30,8 +30,10 @@ def build(copy):
 
 
 def pip(*words):
+    "Without our own path: what lies there would count as installed."
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", *map(str, words)], env=env, check=True)
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", *map(str, words)]
+    subprocess.run(command, env=env, check=True)
 
 
 def environment(folder, wheel):
@@ -76,7 +78,8 @@ def compiles(copy):
     for version, python in pythons.items():
         words = [python, "-W", "error::SyntaxWarning", "-m", "compileall", "-q", "-f", str(copy / "gwi")]
         results[f"Python {version} compiles the package"] = not subprocess.run(words).returncode
-    print("not here, so not tried: Python", ", ".join(version for version in OTHERS if version not in pythons) or "none")
+    missing = [version for version in OTHERS if version not in pythons]
+    if missing: print("not here, so not tried: Python", ", ".join(missing))
     return results
 
 

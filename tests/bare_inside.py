@@ -43,11 +43,12 @@ def root_of_package():
 
 def network(torch):
     "A tiny network whose third stage is called as the front page's."
-    def stage(a, b): return torch.nn.Sequential(torch.nn.Conv2d(a, b, 3, 2, 1), torch.nn.BatchNorm2d(b), torch.nn.ReLU())
-    parts = dict(layer1=stage(3, 8), layer2=stage(8, 8), layer3=stage(8, 12), layer4=stage(12, 12))
-    head = dict(pool=torch.nn.AdaptiveAvgPool2d(1), flat=torch.nn.Flatten(), fc=torch.nn.Linear(12, 8))
+    nn = torch.nn
     torch.manual_seed(0)
-    return torch.nn.Sequential(OrderedDict(parts | head))
+    def stage(a, b): return nn.Sequential(nn.Conv2d(a, b, 3, 2, 1), nn.BatchNorm2d(b), nn.ReLU())
+    parts = dict(layer1=stage(3, 8), layer2=stage(8, 8), layer3=stage(8, 12), layer4=stage(12, 12))
+    head = dict(pool=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), fc=nn.Linear(12, 8))
+    return nn.Sequential(OrderedDict(parts | head))
 
 
 def front_page(readme, torch):
@@ -89,8 +90,7 @@ def each_part_once(layers, corrupt, pgd, fgsm, step, of):
         assert mixed.shape == images.shape
     for function in (augment.cutout, augment.random_erasing): assert (function(images, 1, indices) != images).any()
     print("fgsm, pgd, AugMix, crop and flip, cutout, erasing;", len(plain), "corruptions:", *plain)
-    from gwi.corruption import NEEDED
-    for name in NEEDED: assert "pip install 'gwi[data]'" in error_of(f"gwi.corrupt(pictures, {name!r}, 1)", of), name
+    for name in corruption.NEEDED: assert "pip install 'gwi[data]'" in error_of(f"gwi.corrupt(pictures, {name!r}, 1)", of), name
 
 
 def error_of(line, names):
