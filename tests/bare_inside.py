@@ -90,7 +90,8 @@ def each_part_once(layers, corrupt, pgd, fgsm, step, of):
         assert mixed.shape == images.shape
     for function in (augment.cutout, augment.random_erasing): assert (function(images, 1, indices) != images).any()
     print("fgsm, pgd, AugMix, crop and flip, cutout, erasing;", len(plain), "corruptions:", *plain)
-    for name in corruption.NEEDED: assert "pip install 'gwi[data]'" in error_of(f"gwi.corrupt(pictures, {name!r}, 1)", of), name
+    errors = {name: error_of(f"gwi.corrupt(pictures, {name!r}, 1)", of) for name in corruption.NEEDED}
+    for name, error in errors.items(): assert f"{name} needs" in error and "'gwi[data]'" in error, error
 
 
 def error_of(line, names):
