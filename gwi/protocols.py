@@ -32,8 +32,8 @@ class Protocol:
     more: tuple = ()           # further tables: (name of the view, title)
 
 # %% ../nbs/140_protocols.ipynb #b7c0681c
-_INHIBITION = ("kernels", "grouping_kernel", "grouping", "map_kernels", "weighting", "masks", "labels", "slopes",
-               "inhibition", "views")
+_INHIBITION = ("kernels", "grouping_kernel", "grouping", "map_kernels", "weighting", "masks", "labels", "layouts",
+               "trunk", "listening", "slopes", "wrappers", "inhibition", "views")
 _TRAINING = ("processes", "streams", "data.datasets", "data.streaming", "augmix", "frequency", "pixmix", "augment",
              "weights", "models", *_INHIBITION, "dropping", "updating", "objective", "compiled", "batches",
              "checkpoint", "train")
