@@ -9,6 +9,15 @@ cfg = ConfigParser(delimiters=["="])
 cfg.read(here / "settings.ini", encoding="utf-8")
 cfg = cfg["DEFAULT"]
 readme = here / "README.md"
+extras = {key.removeprefix("extra_"): value.split() for key, value in cfg.items() if key.startswith("extra_")}
+extras["dev"] = cfg["dev_requirements"].split()
+
+
+def expanded(words):
+    "Requirements, where `[data]` stands for those of the extra `data`."
+    parts = [expanded(extras[word[1:-1]]) if word[0] == "[" else [word] for word in words]
+    return list(dict.fromkeys(sum(parts, [])))
+
 
 setup(
     name=cfg["lib_name"],
@@ -22,8 +31,8 @@ setup(
     keywords=cfg["keywords"],
     packages=find_packages(include=["gwi", "gwi.*"]),
     package_data={"gwi": ["*/*.yaml", "*/*.css", "*/*.js", "tools/static/*"]},  # wordings, and what a page needs
-    python_requires=f">={cfg['min_python']},<3.13",
+    python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
-    extras_require={"dev": cfg["dev_requirements"].split()},
+    extras_require={name: expanded(words) for name, words in extras.items()},
     zip_safe=False,
 )

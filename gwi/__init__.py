@@ -1,1 +1,35 @@
+"""Group-wise inhibition (ICCV 2021): a regulariser for robust classification, and what measures robustness.
+
+- `GroupWiseInhibition(network, layer).loss(images, labels)` is a loss to step on besides the ordinary one.
+- `layers(network, images)` lists the layers to choose from, and suggests one.
+- `step(regulariser, optimiser, images, labels, logits)` makes that step; `RegularisedStep` on a schedule.
+- `corrupt(images, name, severity)` gives images as in CIFAR-10-C and ImageNet-C.
+- `fgsm`, `pgd` and `autoattack` give adversarial images.
+- `create(name)` makes the paper's networks for pictures of 32 pixels, and torchvision's.
+
+`pip install gwi` brings what these need but for `autoattack`, torchvision's networks and some corruptions: their
+errors name the extra, as `pip install 'gwi[data]'`. Each name is imported when it is asked for."""
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+_HOMES = dict(GroupWiseInhibition="inhibition", layers="choosing", step="stepping", RegularisedStep="stepping",
+              corrupt="corruption", fgsm="attack", pgd="attack", autoattack="attack", create="models")  # name -> module
+__all__ = list(_HOMES)
+
+if TYPE_CHECKING:
+    from .attack import autoattack, fgsm, pgd
+    from .choosing import layers
+    from .corruption import corrupt
+    from .inhibition import GroupWiseInhibition
+    from .models import create
+    from .stepping import RegularisedStep, step
+
+
+def __getattr__(name):  # so that `import gwi` takes no time and loads no torch
+    if name not in _HOMES: raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return found
+
+
+def __dir__(): return sorted([*globals(), *_HOMES])

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .extras import needs
 from .streams import seed_for, uniform
 
 # %% ../nbs/170_attack.ipynb #270b8449
@@ -177,6 +178,7 @@ def pgd(model:nn.Module, # in eval mode, returns logits
 # %% ../nbs/170_attack.ipynb #682d863f
 def _library(model, eps, attacks, seed, device, num_classes):
     "AutoAttack's standard version, cut down to `attacks`."
+    needs("autoattack", "pyautoattack", by="autoattack")
     from pyautoattack import AutoAttack  # here, because training needs no attack library
     library = AutoAttack(model, eps=eps, seed=seed, device=device, version="standard")
     unknown = [attack for attack in attacks if attack not in library.attacks_to_run]

@@ -12,13 +12,13 @@ import math
 
 import torch
 import torch.nn.functional as F
-from scipy.special import betaincinv
 from torch import Tensor
 
 from .augmix import (OPERATIONS, augmix, augmix_beside, augmix_draws, autoaugment, autocontrast, check_batch,
                         equalize, move_pixels, posterize, rotate, shear_x, shear_y, solarize, translate_x, translate_y,
                         trivial_augment)
 from .devices import send
+from .extras import needs
 from .frequency import apr, hybrid_augment
 from .pixmix import pixmix
 from .streams import seed_for, uniform
@@ -119,6 +119,8 @@ def _beta(u, alpha): # [B] in (0,1), both parameters -> [B] in [0,1]
     "Beta(alpha, alpha) numbers from uniform ones, by the inverse distribution function."
     if not alpha > 0: raise ValueError(f"alpha is {alpha}; Beta(alpha, alpha) wants a number above 0")
     if alpha == 1: return u
+    needs("data", "scipy", by=f"Beta({alpha}, {alpha})")
+    from scipy.special import betaincinv
     return torch.from_numpy(betaincinv(alpha, alpha, u.double().cpu().numpy())).to(u)
 
 def _check_targets(images, targets):

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .devices import send
+from .extras import needs
 from .streams import seed_for, uniform
 
 # %% ../nbs/120_augmix.ipynb #9569f4ef
@@ -216,6 +217,7 @@ _SIGNED = "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness", "Color",
 @cache
 def _policy(): # -> settings, which [25,2,2] (sub-policy, link, direction) and probability [25,2]
     "torchvision's CIFAR-10 policy as its distinct settings (operation, magnitude, sign) and their places."
+    needs("data", "torchvision", by="autoaugment")
     from torchvision.transforms import AutoAugment, AutoAugmentPolicy  # here, because importing it takes two seconds
     policies = AutoAugment(AutoAugmentPolicy.CIFAR10).policies
     links = []
@@ -228,6 +230,7 @@ def _policy(): # -> settings, which [25,2,2] (sub-policy, link, direction) and p
 # %% ../nbs/120_augmix.ipynb #45a6b580
 def _moving(share, fill): # -> name -> function of uint8 images [B,3,H,W]
     "The operations of the policy that move pixels; `share(top)` is the signed share of the largest magnitude."
+    needs("data", "torchvision", by="autoaugment")
     from torchvision.transforms.v2 import functional as V  # here, because importing it takes two seconds
     def affine(images, dx=0, dy=0, shear=0.0, **centre):
         return V.affine(images, 0.0, [dx, dy], 1.0, [0.0, shear], fill=fill, **centre)
@@ -241,6 +244,7 @@ def _moving(share, fill): # -> name -> function of uint8 images [B,3,H,W]
 # %% ../nbs/120_augmix.ipynb #33857ab0
 def _colouring(share, level): # -> name -> function of uint8 images [B,3,H,W]
     "The operations of the policy that change grey levels; `level` is the magnitude, 0..9."
+    needs("data", "torchvision", by="autoaugment")
     from torchvision.transforms.v2 import functional as V  # here, because importing it takes two seconds
     return {
         "Brightness": lambda images: V.adjust_brightness(images, 1 + share(0.9)),
@@ -300,6 +304,7 @@ _OPERATIONS_WIDE = ("Identity", *_WIDE, "Posterize", "Solarize", "AutoContrast",
 
 def _wide(name, level, sign): # -> uint8 [B,3,H,W] -> the same
     "An operation of TrivialAugment with its magnitude; pixels from outside are black."
+    needs("data", "torchvision", by="trivial_augment")
     from torchvision.transforms.v2 import functional as V  # here, because importing it takes two seconds
     value = sign * torch.linspace(0.0, _WIDE.get(name, 1.0), _BINS)[level].item()
     def affine(images, move=(0, 0), shear=(0.0, 0.0), **more):

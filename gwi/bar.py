@@ -13,9 +13,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import ndimage, sparse
 from torch import Tensor
 
+from .extras import needs
 from .filters import pixel_grid, separable, truncate
 
 # %% ../nbs/155_bar.ipynb #1ef9f7a0
@@ -163,6 +163,8 @@ def _taps(place, n): # positions inside n pixels, [P] -> weights and pixels of a
 
 def _turned(h, w, angle): # pixels, degrees -> sparse [H*W,H*W]
     "Spline coefficients to the turned image, black outside (SciPy's `rotate`, not reshaped)."
+    needs("data", "scipy", by="circular_motion_blur")
+    from scipy import sparse
     cos, sin, middle = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle)), np.array([[h - 1], [w - 1]]) / 2
     places = np.array([[cos, sin], [-sin, cos]]) @ (np.indices((h, w)).reshape(2, -1) - middle) + middle
     seen = np.flatnonzero(((places >= 0) & (places <= 2 * middle)).all(0))
@@ -182,6 +184,8 @@ def _circular(h, w, reach): # pixels, degrees -> sparse [H*W,H*W] float64
 @lru_cache(maxsize=8)
 def _spline(n): # pixels -> [1,n,n]
     "Values to the coefficients of a cubic spline, as a matrix."
+    needs("data", "scipy", by="circular_motion_blur")
+    from scipy import ndimage
     return ndimage.spline_filter1d(np.eye(n), axis=0, mode="mirror")[None]
 
 def circular_motion_blur(images, draw, severity):
@@ -195,6 +199,8 @@ def circular_motion_blur(images, draw, severity):
 @lru_cache(maxsize=16)
 def _zoomed(n, scale): # pixels, at least 1 -> [1,n,n]
     "Zoom of the centre by SciPy's cubic `zoom` without its filter, as a matrix."
+    needs("data", "scipy", by="transverse_chromatic_abberation")
+    from scipy import ndimage
     wide = np.stack([ndimage.zoom(pixel, scale, order=3, prefilter=False) for pixel in np.eye(n)], 1)
     edge = (len(wide) - n) // 2
     return wide[None, edge:edge + n]

@@ -12,6 +12,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from .extras import needs
+
+needs("data", "safetensors", by="gwi.checkpoint")
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open

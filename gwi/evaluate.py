@@ -21,6 +21,7 @@ from . import attack as attacks
 from . import answers, console, corruption, devices, params, paths, processes, rows
 from .checkpoint import load_model
 from .data import corrupted, datasets
+from .extras import needs
 from .inhibition import GroupWiseInhibition, diversity
 from .measures import (average_precisions, calibration, error, errors_per_class, features_at, grad_cam, is_wrong,
                           occluded, record)
@@ -169,6 +170,7 @@ def attacked(run:Run, model:torch.nn.Module, dataset:datasets.Dataset) -> list[d
     settings, targets = run.settings.attack, _targets(run.settings, dataset)
     if run.method not in run.settings.core: settings = replace(settings, pgd=[], autoattack=[])
     n, n_few, labels = len(targets.labels), settings.autoattack_images, targets.labels.cpu().numpy()
+    if n_few and settings.autoattack: needs("autoattack", "pyautoattack", by="attack.autoattack")
     few = torch.from_numpy(datasets.first_per_class(labels, n_few)) if n_few else None
     plain = _over_targets(lambda part: is_wrong(model, targets.images[part], targets.labels[part]), targets)
     records, zero = [record("clean", "", _per_cent(plain), n)], _zero_gradients(model, targets)

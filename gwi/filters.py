@@ -14,8 +14,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor
+
+from .extras import needs
 
 # %% ../nbs/145_filters.ipynb #6e645164
 def truncate(images:Tensor, # float, clipped to [0,1]
@@ -54,6 +55,8 @@ def separable(images:Tensor, # [N,C,H,W] float64
 @lru_cache(maxsize=64)
 def _gaussian_matrix(n, sigma, mode="nearest", radius_in_sigma=4.0): # pixels; border; end of the kernel -> [1,n,n]
     "SciPy's `gaussian_filter1d` as a matrix (scikit-image's `gaussian` with its defaults)."
+    needs("data", "scipy", by="gaussian")
+    from scipy import ndimage
     return ndimage.gaussian_filter1d(np.eye(n), sigma, axis=0, mode=mode, truncate=radius_in_sigma)[None]
 
 def gaussian(images:Tensor, # [N,C,H,W] float64
@@ -71,6 +74,8 @@ def zoom_matrix(n:int, # pixels of a side
                 factor:float, # at least 1
                ) -> np.ndarray: # [n,n]
     "Zoom of the centre by SciPy's linear `zoom`, cut back to n pixels, as a matrix (CIFAR-C generator)."
+    needs("data", "scipy", by="zoom_matrix")
+    from scipy import ndimage
     crop = math.ceil(n / factor)
     start = (n - crop) // 2
     zoomed = ndimage.zoom(np.eye(n)[start:start + crop], (factor, 1), order=1)

@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .extras import needs
 from .weights import last_layer, load_weights, read_weights, save_weights, start_from
 
 _all_ = ["load_weights", "save_weights"]  # known here, too
@@ -262,6 +263,7 @@ def _own(name, num_classes, width=1.0, stem_stride=1):
 
 # %% ../nbs/180_models.ipynb #7cac2116
 def _check_torchvision(name, weights): # -> torchvision's weights; None: fresh, or a path
+    needs("data", "torchvision", by=f"torchvision:{name}")
     from torchvision import models as library  # here, because importing it takes two seconds
     known = library.list_models(module=library)
     if name not in known: raise ValueError(f"unknown network torchvision:{name}; torchvision has {', '.join(known)}")
@@ -276,6 +278,7 @@ def _check_torchvision(name, weights): # -> torchvision's weights; None: fresh, 
 
 # %% ../nbs/180_models.ipynb #d18b2f16
 def _get_torchvision(name, weights, options):
+    needs("data", "torchvision", by=f"torchvision:{name}")
     from torchvision.models import get_model
     try:
         with redirect_stdout(sys.stderr): return get_model(name, weights=weights, **options)  # it prints a local path

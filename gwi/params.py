@@ -13,6 +13,9 @@ import hashlib
 import os
 from pathlib import Path
 
+from .extras import needs
+
+needs("data", "yaml", by="gwi.params")
 import yaml
 
 from .checks import check, require

@@ -11,6 +11,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from .extras import needs
+
+needs("data", "yaml", by="gwi.runs")
 import yaml
 
 from .methods import METHODS, Method

@@ -15,6 +15,9 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import get_type_hints
 
+from .extras import needs
+
+needs("data", "yaml", by="gwi.settings")
 import yaml
 
 from .data.catalogue import SOURCES

@@ -8,6 +8,9 @@ __all__ = ['Samples', 'Indexed', 'as_batch', 'Batched', 'AugMix', 'Corrupt', 'Co
 # %% ../nbs/165_transforms.ipynb #062bec94
 from dataclasses import dataclass
 
+from .extras import needs
+
+needs("data", "PIL", "torchvision", by="gwi.transforms")
 import torch
 from PIL import Image
 from torch import Tensor, nn

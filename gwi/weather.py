@@ -7,13 +7,14 @@ __all__ = ['OVERLAYS', 'snow', 'overlay_folder', 'frost', 'fog', 'spatter']
 
 # %% ../nbs/150_weather.ipynb #971b2276
 import importlib.util
+import os
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
+from .extras import needs
 from .filters import (canny, chamfer_distance, equalize_histogram, gaussian, mean_of_neighbours, motion, pixel_grid,
                          resize_matrix, separable, shifted, truncate, zoom_matrix)
 
@@ -33,16 +34,18 @@ def snow(images, draw, mean, spread, zoom, threshold, radius, sigma, share): # o
 OVERLAYS = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
 
 def overlay_folder() -> Path: # the folder of the frost overlays
-    "Where `imagecorruptions-imaug` keeps its frost overlays; FileNotFoundError if it is not installed."
-    spec = importlib.util.find_spec("imagecorruptions")
-    folder = Path(spec.submodule_search_locations[0], "frost") if spec else None
-    if folder is None or not all((folder / name).is_file() for name in OVERLAYS):
-        raise FileNotFoundError("frost needs the overlays of the package imagecorruptions-imaug, which are not "
-                                "installed; remedy: pip install imagecorruptions-imaug")
-    return folder
+    "`GWI_FROST`, or where the package imagecorruptions-imaug keeps them; FileNotFoundError if they are not there."
+    named, spec = os.environ.get("GWI_FROST"), importlib.util.find_spec("imagecorruptions")
+    folder = named or (spec and Path(spec.submodule_search_locations[0], "frost"))
+    if folder and all(Path(folder, name).is_file() for name in OVERLAYS): return Path(folder)
+    where = "not in the folder GWI_FROST" if named else "not installed"
+    raise FileNotFoundError(f"frost needs the pictures {OVERLAYS[0]} to {OVERLAYS[-1]}, which are {where}: pip install "
+                            "'gwi[frost]', or name the folder that holds them in GWI_FROST")
 
 # %% ../nbs/150_weather.ipynb #ce230f43
 def _overlay(name, h, w, scale): # -> [H',W',3] float64, whole grey levels, H' ≥ h, W' ≥ w
+    needs("data", "PIL", by="frost")
+    from PIL import Image
     overlay = np.array(Image.open(overlay_folder() / name).convert("RGB"))
     scale = max(scale, h / overlay.shape[0], w / overlay.shape[1])
     size = [max(least, round(n * scale)) for least, n in zip((h, w), overlay.shape)]

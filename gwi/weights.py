@@ -9,10 +9,10 @@ __all__ = ['save_weights', 'read_weights', 'load_weights', 'last_layer', 'start_
 import re
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from .extras import needs
 from .paths import atomic_write
 
 # %% ../nbs/175_weights.ipynb #1a9fd237
@@ -20,18 +20,26 @@ def save_weights(model:nn.Module, # normalisation included
                  path, # .safetensors
                 ) -> Path:
     "Write all weights and buffers; the file is complete or absent."
+    needs("data", "safetensors", by="save_weights")
+    import safetensors.torch
     path = Path(path)
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     atomic_write(path, safetensors.torch.save(state))
     return path
 
 # %% ../nbs/175_weights.ipynb #e92d1cf5
+def _safely(data):
+    needs("data", "safetensors", by="a safetensors file")
+    import safetensors.torch
+    return safetensors.torch.load(data)
+
 def _tensors(path): # -> what the file holds
     if not path.is_file(): raise FileNotFoundError(f"no weights at {path}")
     data = path.read_bytes()
     try:
-        if data[8:9] == b"{": return safetensors.torch.load(data)
+        if data[8:9] == b"{": return _safely(data)
         return torch.load(path, map_location="cpu", weights_only=True)
+    except ModuleNotFoundError: raise
     except Exception as error:  # torch raises many kinds here; its advice to load the file unsafely is not repeated
         raise ValueError(f"{path.name} is neither a safetensors file nor a torch file of tensors alone, or it is "
                          f"damaged ({type(error).__name__})") from None

@@ -1,5 +1,5 @@
-"""What `make test` runs: whether notebooks, package and README are in step, the rules of the house, nbdev_test, the
-profile tiny from nothing, the rehearsal of a kit. Ends with 'N passed, N failed'."""
+"""What `make test` runs: whether notebooks, package and README are in step, the rules of the house, the core in a bare
+environment, nbdev_test, the profile tiny from nothing, the rehearsal of a kit. Ends with 'N passed, N failed'."""
 import filecmp
 import os
 import re
@@ -10,6 +10,7 @@ from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root / "tests"))
+from bare import bare  # noqa: E402
 from end_to_end import copy_tree, end_to_end, tracked  # noqa: E402
 from house import house  # noqa: E402
 from readme import render  # noqa: E402
@@ -72,7 +73,7 @@ def check():
         "nbdev_clean leaves no diff": in_step("nbdev_clean", "nbs"),
         "README.md is nbs/index.ipynb": (root / "README.md").read_text() == render(root),
     }
-    return results | house() | notebooks() | end_to_end() | gpu_script() | rehearsal()
+    return results | house() | bare() | notebooks() | end_to_end() | gpu_script() | rehearsal()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from configparser import ConfigParser
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,10 @@ import nbformat
 root = Path(__file__).resolve().parent.parent
 METHOD = ("kernels", "grouping_kernel", "grouping", "map_kernels", "weighting", "masks", "labels", "slopes", "layouts",
           "trunk", "listening", "wrappers", "inhibition")
+# what is imported under another name than it is installed under; Triton comes with torch, where there is one
+INSTALLED_AS = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn", "math_core": "math-core",
+                "imagecorruptions": "imagecorruptions-imaug", "triton": "torch"}
+SCOPES = (ast.Module, ast.FunctionDef)
 WIDTH, MODULE_LINES, DEMONSTRATED = 120, 400, 60  # characters, lines, per cent of the exported cells
 
 
@@ -136,6 +141,72 @@ def inhibition_alone():
         if module in METHOD and other not in METHOD: yield f"{near(file)}:{line}: imports gwi.{other}"
 
 
+@cache
+def extras():
+    "Extra -> distributions that it declares, as settings.ini has them; `core`: what comes without one."
+    ini = ConfigParser(delimiters=["="])
+    ini.read(root / "settings.ini", encoding="utf-8")
+    cfg = ini["DEFAULT"]
+    words = {key.removeprefix("extra_"): value.split() for key, value in cfg.items() if key.startswith("extra_")}
+    words |= dict(core=cfg["requirements"].split(), dev=cfg["dev_requirements"].split())
+    def declared(name):
+        parts = [declared(word[1:-1]) if word[0] == "[" else {re.match(r"[\w-]+", word)[0]} for word in words[name]]
+        return set().union(*parts)
+    return {name: declared(name) for name in words}
+
+
+def unasked_extras():
+    "What the core does not bring is asked for by `needs`, before its import; tools serve a clone, which has `dev`."
+    for module, (file, tree) in modules().items():
+        init = file.with_name("__init__.py")
+        of_package = needed_in(ast.parse(init.read_bytes()), 0) if file.parent.name != "gwi" else {}
+        for line, package, scopes, is_tried in foreign_imports(tree):
+            name = INSTALLED_AS.get(package, package)
+            asked = of_package | (needed_anywhere(tree) if is_tried else {})
+            for scope in scopes: asked |= needed_in(scope, line)
+            extra = "dev" if module.startswith("tools.") else asked.get(package)
+            if name in extras()["core"] or name in extras().get(extra, ()): continue
+            why = f"the extra {extra} does not declare {name}" if extra else "no needs(...) before it"
+            yield f"{near(file)}:{line}: imports {package}: {why}"
+
+
+def foreign_imports(tree, scopes=(), is_tried=False):
+    "Imports of neither Python's library nor ours: (line, package, module and functions around it, whether tried)."
+    if isinstance(tree, SCOPES): scopes = (*scopes, tree)
+    is_tried = is_tried or isinstance(tree, ast.Try)
+    for node in ast.iter_child_nodes(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level: names = [node.module]
+        for name in {name.partition(".")[0] for name in names} - {"gwi", *sys.stdlib_module_names}:
+            yield node.lineno, name, scopes, is_tried
+        yield from foreign_imports(node, scopes, is_tried)
+
+
+def needed_in(scope, line):
+    "Package -> extra, of the calls of `needs` that are statements of a module or function, above a line (0: all)."
+    calls = [node.value for node in scope.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
+    found = [call for call in calls if getattr(call.func, "id", "") == "needs" and (not line or call.lineno < line)]
+    return {package.value: call.args[0].value for call in found for package in call.args[1:]
+            if isinstance(package, ast.Constant)}
+
+
+def needed_anywhere(tree):
+    "The same of a whole module."
+    scopes = [node for node in ast.walk(tree) if isinstance(node, SCOPES)]
+    return {package: extra for scope in scopes for package, extra in needed_in(scope, 0).items()}
+
+
+def bodies_of_methods():
+    "What `@patch` gives to a class is no public function of its module."
+    for file, tree in modules().values():
+        patched = {node.name: node.lineno for node in tree.body if isinstance(node, ast.FunctionDef)
+                   and any(re.match(r"patch\b", ast.unparse(each)) for each in node.decorator_list)}
+        for node in tree.body:
+            is_all = isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
+            public = ast.literal_eval(node.value) if is_all else []
+            for name in patched.keys() & set(public): yield f"{near(file)}:{patched[name]}: {name} is in __all__"
+
+
 def report_without_torch():
     "Tables and figures are made where there is no torch: neither named in gwi.report, nor loaded with it."
     names = [f"gwi.{module}" for module in modules() if module.startswith("report.")]
@@ -225,6 +296,8 @@ RULES = {
     "the product imports no tool": product_and_tools,
     "gwi.inhibition and its parts import only one another": inhibition_alone,
     "gwi.report imports no torch": report_without_torch,
+    "what the core does not bring is asked for by the extra that declares it": unasked_extras,
+    "bodies of methods are no public functions": bodies_of_methods,
     "nothing is grafted onto a class": grafts,
     "no module uses another's private names": private_names,
     f"at least {DEMONSTRATED} % of the exported cells are demonstrated": demonstrated,

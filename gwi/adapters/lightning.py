@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from fastcore.basics import patch
 
+from ..extras import needs
 from ..inhibition import GroupWiseInhibition
 from ..stepping import RegularisedStep, Schedule, check_fit
 
@@ -39,11 +40,6 @@ class LightningStep(RegularisedStep):
         self.wrapped.step(closure) if is_last else closure()
 
 # %% ../../nbs/adapters/095_lightning.ipynb #3bb524f6
-def _needs_lightning():
-    if Callback is not None: return
-    raise ModuleNotFoundError("InhibitionCallback needs the package lightning: pip install 'gwi[adapters]', or "
-                              "pip install lightning")
-
 class InhibitionCallback(Callback or object):
     "A regularised update behind the ordinary one of a trainer."
     def __init__(self,
@@ -52,7 +48,7 @@ class InhibitionCallback(Callback or object):
                  start:int=0, # ordinary updates before the first; released code: 500
                  period:int=3, # released code, CIFAR
                 ):
-        _needs_lightning()
+        needs("adapters", "lightning", by="InhibitionCallback")
         self.regulariser, self.schedule = regulariser, Schedule(start, period)
         self.step, self.number, self.seen, self.stats = None, 0, 0, {}
 

@@ -6,6 +6,7 @@
 __all__ = ['MODES', 'TimmStep']
 
 # %% ../../nbs/adapters/105_timm.ipynb #333a1635
+from ..extras import needs
 from ..inhibition import GroupWiseInhibition
 from ..stepping import RegularisedStep
 
@@ -40,9 +41,11 @@ class TimmStep(RegularisedStep):
     def clipped(self) -> list: # parameters
         "What the script clips: with agc all but the classifier."
         if self.clip is None: return []
+        needs("adapters", "timm", by="TimmStep")
         from timm.models import model_parameters  # here alone: without clipping timm is not needed
         return list(model_parameters(self.regulariser.model, exclude_head="agc" in self.clip_mode))
 
     def clip_now(self):
+        needs("adapters", "timm", by="TimmStep")
         from timm.utils import dispatch_clip_grad
         dispatch_clip_grad(self.clipped(), value=self.clip, mode=self.clip_mode)

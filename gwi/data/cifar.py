@@ -12,6 +12,9 @@ import os
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
+from ..extras import needs
+
+needs("data", "PIL", by="gwi.data.cifar")
 import numpy as np
 from PIL import Image
 

@@ -15,6 +15,9 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from ..extras import needs
+
+needs("data", "PIL", by="gwi.data.datasets")
 import numpy as np
 import torch
 from PIL import Image

@@ -15,6 +15,9 @@ import zlib
 from pathlib import Path
 from xml.etree import ElementTree
 
+from ..extras import needs
+
+needs("data", "PIL", by="gwi.data.readers")
 import numpy as np
 from PIL import Image
 
@@ -35,6 +38,7 @@ def digits(files=None, # nothing to obtain
            *, size:int=32, name:str="digits", counts=None, # as for `cifar10`
           ) -> Dataset:
     "Scikit-learn's digits, with a fixed stratified split of 80 to 20 %."
+    needs("digits", "sklearn", by="the data set digits")
     from sklearn.datasets import load_digits  # here alone: other data sets do without scikit-learn
     source = load_digits()
     images = _coloured((source.images * (255 / 16)).round().astype(np.uint8), source.target, size)
@@ -81,6 +85,7 @@ def fashion_mnist(files, # the four files: training images and labels, test imag
 # %% ../../nbs/data/230_readers.ipynb #07684ae7
 def _mat(path, n:int|None) -> Images:
     "The images of a MATLAB file: X [32,32,3,N], y [N,1] with 10 for the digit 0."
+    needs("data", "scipy", by="the data set svhn")
     from scipy.io import loadmat  # here alone: it takes half a second
     try:
         mat = loadmat(path)

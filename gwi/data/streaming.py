@@ -15,6 +15,9 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
+from ..extras import needs
+
+needs("data", "PIL", by="gwi.data.streaming")
 import numpy as np
 import torch
 from fastcore.basics import noop, patch
@@ -164,6 +167,7 @@ def _tensor(image): # tensors crop and scale a half faster than Pillow
 
 def _transform(size, crop_scale, flip, padding):
     "Image -> uint8 tensor [3,size,size]: the random crop, perhaps the mirror image."
+    needs("data", "torchvision", by="gwi.data.streaming")
     from torchvision.transforms import v2
     if crop_scale: steps = [_tensor, v2.RandomResizedCrop(size, scale=(crop_scale, 1))]
     else: steps = [partial(fit, size=size), _tensor, v2.RandomCrop(size, padding)]

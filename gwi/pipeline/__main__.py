@@ -14,6 +14,9 @@ import sys
 import time
 from pathlib import Path
 
+from ..extras import needs
+
+needs("pipeline", "yaml", "dvc", "papermill", "nbformat", "ipykernel", by="gwi.pipeline")
 from .. import params
 from ..paths import ConfigError, data_folder
 from .notebooks import run_stage

@@ -18,6 +18,9 @@ from io import BytesIO
 from pathlib import Path
 from string import Template
 
+from ..extras import needs
+
+needs("pipeline", "yaml", by="gwi.pipeline")
 import yaml
 
 from .. import params, paths

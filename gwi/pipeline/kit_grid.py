@@ -18,6 +18,9 @@ import zlib
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
+from ..extras import needs
+
+needs("pipeline", "yaml", by="gwi.pipeline")
 import yaml
 
 from .. import anatomy, meaning, params, paths, rows

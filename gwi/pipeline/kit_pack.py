@@ -15,6 +15,9 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from ..extras import needs
+
+needs("pipeline", "yaml", by="gwi.pipeline")
 import yaml
 
 from .. import meaning, params, paths, rows

@@ -23,6 +23,7 @@ from pathlib import Path
 from .. import paths
 from ..console import progress, side_by_side
 from ..data import datasets
+from ..extras import needs
 from ..params import Settings
 from ..paths import ConfigError, atomic_write
 from .kit_device import device_variables, machine, shared_device
@@ -125,6 +126,7 @@ def pack_rows(s:Settings, out:Path) -> Path: # rows.tar.gz
 
 def pack_weights(s:Settings, out:Path) -> list[Path]:
     "Half-precision weights of the first seed's networks."
+    needs("data", "safetensors", by="a kit")
     import safetensors.torch, torch
     written, left = [], TOTAL - FILE
     for path in (weights_path(make_run(s, method, s.seeds[0])) for method in s.core):

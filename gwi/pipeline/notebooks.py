@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .. import console, methods, params, paths
+from ..extras import needs
 from ..paths import atomic_write
 from .stages import CODE, NOTEBOOKS, SHARED, check_code, check_in_use, row_files, stage_name, write_code
 from ..runs import results_dir, rows_dir, select, weights_dir
@@ -78,6 +79,7 @@ def near(path:Path) -> Path:
 
 def _papermill():
     "papermill and nbformat, without a grammar that jsonschema builds if it can, of internet addresses: 2.4 s a stage."
+    needs("pipeline", "papermill", "nbformat", by="gwi.pipeline")
     sys.modules.setdefault("rfc3987_syntax", None)
     import nbformat
     import papermill

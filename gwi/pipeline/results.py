@@ -13,6 +13,9 @@ import json
 import subprocess
 from pathlib import Path
 
+from ..extras import needs
+
+needs("report", "pandas", by="gwi.pipeline")
 import pandas as pd
 
 from .. import console, params, paths, rows

@@ -13,6 +13,9 @@ import json
 from copy import deepcopy
 from pathlib import Path
 
+from ..extras import needs
+
+needs("pipeline", "yaml", by="gwi.pipeline")
 import yaml
 
 from .. import meaning, params, paths
