@@ -290,6 +290,7 @@ def _pause(self:GroupWiseInhibition, images, labels, uniform, first, has_begun=F
 
 @patch
 @torch._disable_dynamo  # a user's compiled step calls it as it is; torch.compiler.disable would import the compiler now
+@torch.enable_grad()
 def loss(self:GroupWiseInhibition,
          images:Tensor, # [B,3,H,W], as the network takes them
          labels:Tensor, # [B] whole numbers, -100: without a label; or [B,K] soft or several labels (see `score`)
@@ -376,10 +377,8 @@ def analyse(self:GroupWiseInhibition,
     "Everything between the two inferences, for figures; the network is left untouched."
     labels = as_labels(labels)
     _check_images(images, labels)
-    layouts = self._settle_layouts(images)
-    with torch.enable_grad():
-        first = first_inference(self.model, self.layers, images, labels, score, layouts, self.scale_free)
-    features, grads, logits = first
+    how = score, self._settle_layouts(images), self.scale_free
+    with torch.enable_grad(): features, grads, logits = first_inference(self.model, self.layers, images, labels, *how)
     layer = self._grouped_layer(features[0], grads[0], partial(self._draw_from(images), "centres0"))
     return dict(features=layer.features, grads=grads[0], ids=layer.ids, importance=layer.importance,
                 group_maps=layer.maps, maps=reversed_mask(layer, None), logits=logits)

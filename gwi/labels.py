@@ -7,6 +7,8 @@ __all__ = ['IGNORED', 'several_labels', 'score', 'correct', 'weighted_mean', 'ta
            'logit_weights', 'may_look', 'as_labels', 'check_classes', 'selected_positions']
 
 # %% ../nbs/050_labels.ipynb #acacbe2d
+import warnings
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -116,8 +118,15 @@ def check_classes(logits:Tensor, # [B,K]
     if classes == 1 and (labels.dim() == 1 or labels.is_floating_point()):
         raise ValueError("the network has one logit, so that every image is of class 0: give whole numbers [B,1],"
                          " 1 or 0, for one label that holds or not (binary cross entropy), or the network two logits")
-    if not n or not (look or may_look(labels)) or several_labels(labels): return
-    _check_shares(labels) if labels.dim() == 2 else _check_numbers(labels, classes)
+    if not n or not (look or may_look(labels)): return
+    if labels.dim() == 1: _check_numbers(labels, classes)
+    elif several_labels(labels): _doubt_one_hot(labels)
+    else: _check_shares(labels)
+
+def _doubt_one_hot(labels):
+    if labels.shape[1] < 3 or len(labels) < 2 or not (labels == 1).sum(1).eq(1).all() or (labels < 0).any(): return
+    warnings.warn("each row of the labels [B,K] has a single 1, and they are whole numbers: they are taken for several "
+                  "labels that hold or not (binary cross entropy); for classes give labels.argmax(1)", stacklevel=2)
 
 def _check_shares(labels):
     low, off = labels.min(), (labels.sum(1) - 1).abs().max()

@@ -96,7 +96,7 @@ def check_output(layout:Layout,
                 ):
     "ValueError where an output cannot be in this layout, or its first dimension is not the pictures."
     if out.dim() != DIMENSIONS[layout.order]:
-        other = "choose a convolutional layer" if layout == NCHW else "choose another layer or another layout"
+        other = "choose one with maps or tokens" if layout == NCHW else "choose another layer or another layout"
         raise ValueError(f"layer {name!r} gives {list(out.shape)}, not {MEANING[layout.order]}: {other}")
     if images is not None: check_batch(out.shape, name, len(images))
 
