@@ -2170,6 +2170,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                  'gwi.tools.pages.with_links': ('tools/pages.html#with_links', 'gwi/tools/pages.py')},
             'gwi.tools.prove': { 'gwi.tools.prove._difference': ('tools/prove.html#_difference', 'gwi/tools/prove.py'),
                                  'gwi.tools.prove._environment': ('tools/prove.html#_environment', 'gwi/tools/prove.py'),
+                                 'gwi.tools.prove._refusals_apart': ('tools/prove.html#_refusals_apart', 'gwi/tools/prove.py'),
                                  'gwi.tools.prove._report': ('tools/prove.html#_report', 'gwi/tools/prove.py'),
                                  'gwi.tools.prove._watch': ('tools/prove.html#_watch', 'gwi/tools/prove.py'),
                                  'gwi.tools.prove._whole_name': ('tools/prove.html#_whole_name', 'gwi/tools/prove.py'),

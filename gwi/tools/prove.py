@@ -150,10 +150,14 @@ def different_rows(old:str, # rows as text
 def _difference(old, new): # what one case gave on both sides -> what differs, or None
     if old == new: return None
     if new is None: return "only the old side has it"
+    if "refused" in old and "refused" in new: return _refusals_apart(old["refused"], new["refused"])
     if "refused" in old | new: return f"old: {old.get('refused', 'runs')}; new: {new.get('refused', 'runs')}"
     if step := first_step(old, new): return f"weights differ from step {step} on"
     if old.get("rows", "").startswith("profile,"): return different_rows(old["rows"], new["rows"])
     return f"{', '.join(key for key in old if old[key] != new.get(key))} differ"
+
+def _refusals_apart(old, new): # "ValueError: its words"; other words leave all results as they are
+    return None if old.partition(":")[0] == new.partition(":")[0] else f"old: {old}; new: {new}"
 
 def differences(old:dict, # case -> what it gave
                 new:dict,
@@ -190,7 +194,7 @@ def compared_in_short(results:dict # case -> what it gave
     steps = sum(len(result.get("steps", [])) for result in results.values())
     return (f"{counts['train']} trainings and {counts['network']} networks ({steps} steps), "
             f"{counts['data']} data sets, {counts['corrupted']} corrupted sets, {counts['rows']} protocols; "
-            f"{refused} refusals alike")
+            f"{refused} refusals on both sides")
 
 # %% ../../nbs/tools/550_prove.ipynb #2f9c0b61
 def own_digests(tree:Path # of a version of the project
