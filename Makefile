@@ -10,7 +10,7 @@ SHELL := /bin/bash
 PROFILE ?=
 # where the shell has an environment activated, what it was made of
 IS_RIGHT := import sys; (3, 11) <= sys.version_info[:2] <= (3, 12) and print(sys._base_executable)
-PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3; do "$$p" -c '$(IS_RIGHT)' 2>/dev/null; done))
+PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3; do "$$p" -c '$(IS_RIGHT)' 2>/dev/null || true; done))
 NEED_GB := 8
 RUN := . .venv/bin/activate && unset PYTHONDONTWRITEBYTECODE PYTHONPATH GWI_ROOT GWI_PARAMS GWI_COMMIT &&
 
