@@ -139,7 +139,7 @@ def _by_rule(rows):
 def _side(row): return "×".join(map(str, row.positions))
 
 class Layers(list):
-    "`Candidate`s in the order in which they are through, with the layer that is suggested. Prints as a table."
+    "Every `Candidate` in the order in which they are through, with the layer that is suggested. Prints as a table."
     def __init__(self, rows):
         super().__init__(rows)
         self.suggestion, self.why = _suggest(rows)
