@@ -1808,7 +1808,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                               'gwi.stepping._counts': ('stepping.html#_counts', 'gwi/stepping.py'),
                               'gwi.stepping._indices': ('stepping.html#_indices', 'gwi/stepping.py'),
                               'gwi.stepping._mean': ('stepping.html#_mean', 'gwi/stepping.py'),
-                              'gwi.stepping._n_processes': ('stepping.html#_n_processes', 'gwi/stepping.py'),
                               'gwi.stepping.check_fit': ('stepping.html#check_fit', 'gwi/stepping.py'),
                               'gwi.stepping.parameters_of': ('stepping.html#parameters_of', 'gwi/stepping.py'),
                               'gwi.stepping.part': ('stepping.html#part', 'gwi/stepping.py'),

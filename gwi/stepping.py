@@ -18,6 +18,7 @@ from torch import Tensor
 
 from .inhibition import GroupWiseInhibition
 from .labels import as_labels, check_classes, correct, positions
+from .wrappers import n_processes
 
 # %% ../nbs/090_stepping.ipynb #80ad7987
 @dataclass(frozen=True)
@@ -131,10 +132,8 @@ class Update:
 def _counts(parts): # -> of each part: how many are right here, and in all processes together
     here = torch.stack([part.selected.sum() for part in parts])
     everywhere = here.clone()
-    if _n_processes() > 1: dist.all_reduce(everywhere)
+    if n_processes() > 1: dist.all_reduce(everywhere)
     return torch.stack([here, everywhere]).tolist()  # the one synchronisation
-
-def _n_processes(): return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 def _indices(selected, n): # which are True; all of them, too
     found = positions(selected, n)
@@ -164,7 +163,7 @@ def _regularise(self:Update, chosen, everywhere, n_parts):
     for k, ((part, n), share) in enumerate(zip(chosen, shares), 1):
         with self.context(part):
             loss, one = self.regulariser.loss(part.images, part.labels, selected=_indices(part.selected, n))
-        if not one["n_selected"] and n_parts * _n_processes() == 1: return one  # BatchNorm wants more than one
+        if not one["n_selected"] and n_parts * n_processes() == 1: return one  # BatchNorm wants more than one
         self.apply(loss * share, is_last=k == len(chosen))
         stats.append(one)
     self.clear()
