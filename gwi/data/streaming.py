@@ -107,10 +107,15 @@ class Files:
         "The same kind with the images at `indices` only."
         return replace(self, names=self.names[indices], labels=self.labels[indices])
 
+    def source(self, i:int) -> tuple: # its name for messages; path, or file object
+        "Where the file of image `i` is read."
+        path = os.path.join(self.root, os.fsdecode(self.names[i]))
+        return path, path
+
     def opened(self, i:int) -> Image.Image:
         "Image `i`, upright RGB of its own size."
-        path = os.path.join(self.root, os.fsdecode(self.names[i]))
-        return opened(path, path, self.white)
+        name, source = self.source(i)
+        return opened(source, name, self.white)
 
 # %% ../../nbs/data/215_streaming.ipynb #013eaecf
 @patch
