@@ -165,7 +165,7 @@ def class_name(folder:str) -> str:
     "The name of the class that a folder stands for: in Unicode's composed form."
     return unicodedata.normalize("NFC", folder)
 
-# %% ../../nbs/data/218_layout.ipynb #019925f5
+# %% ../../nbs/data/218_layout.ipynb #50117341
 def _check_spellings(kinds, place):
     "An error for classes of different splits that differ in capitals or spaces alone."
     by_split = defaultdict(dict)
@@ -185,12 +185,16 @@ def lay_out(names:dict, # name as if in class folders -> the name of the file; a
     tree = _tree(paths)
     folders = folder_splits(tree, place, splits)
     tested, notes = _tested_on(tree, folders)
-    files, split_of = defaultdict(list), {"train": "train", tested: "test"}
+    files, spelt, split_of = defaultdict(list), defaultdict(set), {"train": "train", tested: "test"}
     for parts, file in paths.items():
         split = split_of.get(folders.get(parts[0], "")) if folders else ""
+        if split is None or len(parts) <= 1 + bool(folders): continue
         kind = parts[bool(folders)]
-        if split is not None and len(parts) > 1 + bool(folders): files[split, class_name(kind)].append(file)
+        files[split, class_name(kind)].append(file)
+        spelt[parts[0] if folders else "", class_name(kind)].add(kind)
     _check_spellings(files, place)
+    for (_, kind), ways in spelt.items():
+        if len(ways) > 1: raise ValueError(f"{place}: two folders are called {kind!r}, in two Unicode forms; put them together")
     beside = [name for name in tree if folders and name not in folders]
     if beside: notes.append(f"passed over, beside the training and test images: {_shown(beside)}")
     return Layout({key: sorted(files[key]) for key in sorted(files)}, tuple(notes), folders)

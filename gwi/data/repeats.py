@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-# %% ../../nbs/data/219_repeats.ipynb #48dd421e
+# %% ../../nbs/data/219_repeats.ipynb #332b934b
 @dataclass(frozen=True)
 class Repeats:
     "How often an image occurs where it should not."
@@ -23,12 +23,12 @@ class Repeats:
     def warnings(self) -> list: # sentences; empty if there are none
         "What must be said."
         said, first = [], f", such as {' and '.join(self.example)}" if self.example else ""
-        if self.in_classes:
-            said.append(f"{self.in_classes:,} pictures stand in two classes, byte for byte{first}: no network can be "
-                        "right in both")
-        if self.in_splits:
-            said.append(f"{self.in_splits:,} test pictures are training pictures too, byte for byte"
-                        f"{first if not self.in_classes else ''}; they make the error look too small")
+        if n := self.in_classes:
+            many = f"{n:,} pictures stand" if n > 1 else "1 picture stands"
+            said.append(f"{many} in two classes, byte for byte{first}: no network can be right in both")
+        if n := self.in_splits:
+            many = f"{n:,} test pictures are training pictures" if n > 1 else "1 test picture is a training picture"
+            said.append(f"{many} too, byte for byte{'' if self.in_classes else first}; so the error looks too small")
         return said
 
 def repeats_of(keys:Iterable, # (digest, split, class, name) of every image
