@@ -66,7 +66,7 @@ def errors_per_class(wrong, # [N] share of wrong answers an image, in [0,1]
 def _named_precision(name, scores, present) -> float:
     "The average precision of a class; an error names it."
     try: return average_precision(scores, present)
-    except ValueError as e: raise ValueError(f"average precision of {name!r}: {e}; look at the network's answers") from e
+    except ValueError as e: raise ValueError(f"average precision of {name!r}: {e}; look at the answers") from e
 
 def average_precisions(scores, # [N,K]
                        labels, # int8 [N,K]: 1, 0, -1

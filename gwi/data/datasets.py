@@ -242,13 +242,14 @@ def in_memory(parts:list, # of Files, perhaps in one archive
     _in_groups(decode_some, _contents(parts), what)
     return [Images(decoded, part.labels) for decoded, part in zip(images, parts)]
 
-# %% ../../nbs/data/220_datasets.ipynb #319340fb
+# %% ../../nbs/data/220_datasets.ipynb #d794858c
 def _deep_sources(parts): # yields name, path or file object
     "The files whose format can hold more than 8 bits."
     few = [part.keep([i for i, name in enumerate(part.names) if may_be_deep(os.fsdecode(name))]) for part in parts]
     for part in (part for part in few if len(part) and part.root.is_dir()):
         for i in range(len(part)): yield part.source(i)
-    yield from ((name, BytesIO(data)) for _, name, data in _contents([p for p in few if len(p) and not p.root.is_dir()]))
+    packed = [part for part in few if len(part) and not part.root.is_dir()]
+    yield from ((name, BytesIO(data)) for _, name, data in _contents(packed))
 
 def with_depth(parts:list, # of Files
               ) -> list: # of the same

@@ -69,7 +69,7 @@ def eight_bits(image:Image.Image, # of mode I or F
     if white[kind] == 65535 and kind == "I": return Image.fromarray((values.clip(0, 65535) >> 8).astype(np.uint8))
     return Image.fromarray((values * (255 / white[kind])).round().clip(0, 255).astype(np.uint8))
 
-# %% ../../nbs/data/213_depth.ipynb #01b11d25
+# %% ../../nbs/data/213_depth.ipynb #0e384dec
 _EIGHT_BITS = (".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
 def may_be_deep(name:str # of a file
@@ -80,7 +80,7 @@ def may_be_deep(name:str # of a file
 def look_for_depth(sources:Iterable, # (name, path or file object) of every image that may be deep
                    place, # for the error message
                   ) -> dict: # kind -> the value that is white; empty: none is deep
-    "What is white in the deep images among these. ValueError: the range cannot be known. Damaged files are passed over."
+    "What is white in the deep images among these; damaged files are passed over. ValueError: nobody can know."
     spans = {}
     for name, source in sources:
         try:

@@ -5,10 +5,9 @@
 # %% auto #0
 __all__ = ['Scaled', 'of_size', 'Given', 'class_files', 'read']
 
-# %% ../../nbs/data/241_given.ipynb #2478a9ae
+# %% ../../nbs/data/241_given.ipynb #b93edf49
 import hashlib
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -57,14 +56,14 @@ def of_size(part, size:int|None): # -> the same, with sides of `size` pixels (No
     if isinstance(part, Files): return replace(part, size=size or part.size)
     return part if size in (None, part.size) else Scaled(part, size)
 
-# %% ../../nbs/data/241_given.ipynb #cca0c0ea
+# %% ../../nbs/data/241_given.ipynb #fe4a2914
 @dataclass(frozen=True)
 class Given:
     "What a path holds."
     path: Path
     what: str         # what was recognised, for people
     dataset: str      # its name in the catalogue, where the images are the published ones; "" otherwise
-    parts: dict       # "train", "test", or "" where there is no split -> Images, Files or Scaled; empty: a corrupted set
+    parts: dict       # "train", "test", or "" without a split -> Images, Files or Scaled; empty: a corrupted set
     classes: list     # K names; label k means classes[k]
     corrupted: Mapping|None = None  # corruption -> five of them, severity 1 first; of a corrupted set
     notes: tuple = () # sentences: what was decided
@@ -80,10 +79,10 @@ class Given:
         "What was found, decided and must be said."
         sizes = " + ".join(f"{len(part):,}{f' to {split}' if split else ''}" for split, part in self.parts.items())
         what = f"{sizes} pictures" if self.parts else f"{len(self.corrupted)} corruptions, 5 severities"
-        return [f"{self.path}: {self.what}; {what} of {len(self.classes)} classes", *(f"  {note}" for note in self.notes),
-                *(f"  careful: {warning}" for warning in self.warnings)]
+        return [f"{self.path}: {self.what}; {what} of {len(self.classes)} classes",
+                *(f"  {note}" for note in self.notes), *(f"  careful: {warning}" for warning in self.warnings)]
 
-# %% ../../nbs/data/241_given.ipynb #87ead3d5
+# %% ../../nbs/data/241_given.ipynb #ebddf0de
 def class_files(tree:Tree) -> dict: # name as if in class folders -> name of the file
     "The files that may be images, with lists of labels like Tiny-ImageNet's obeyed."
     lists = [name for name in tree.names if name.endswith("val_annotations.txt")]
@@ -100,19 +99,20 @@ def _inside(names, tree) -> dict: # the same without a folder around everything
     has_folders = any("/" in moved and is_picture(name) for moved, name in below.items())
     if has_folders and (not tree.root.is_dir() or lay_out(below, tree.root).folders): return _inside(below, tree)
     if lay_out(names, tree.root).folders: return names
-    raise ValueError(f"{tree.root}: it holds one class only, {top!r}; at least two are needed, a folder each"
-                     + f"; or is {tree.root/top} meant?" * has_folders)
+    raise _only_class(tree.root, top, f"; or is {tree.root/top} meant?" * has_folders)
 
 def _labels_of(layout, classes, split) -> tuple: # names of files, labels
     pairs = [(name, k) for k, kind in enumerate(classes) for name in layout.files.get((split, kind), [])]
     return [name for name, _ in pairs], np.array([k for _, k in pairs], np.int64)
 
-# %% ../../nbs/data/241_given.ipynb #05b8e646
+# %% ../../nbs/data/241_given.ipynb #1ec437d2
+def _only_class(place, kind, meant="") -> ValueError:
+    return ValueError(f"{place}: it holds one class only, {kind!r}; at least two are needed, a folder each{meant}")
+
 def _check_classes(layout, place) -> list: # sentences
     "An error for test images of classes that nobody trained on; a warning for classes without test images."
     held = {split: {kind for s, kind in layout.files if s == split} for split in layout.splits}
-    if len(layout.classes) < 2:
-        raise ValueError(f"{place}: it holds one class only, {layout.classes[0]!r}; at least two are needed, a folder each")
+    if len(layout.classes) < 2: raise _only_class(place, layout.classes[0])
     if len(held) == 1: return []
     if new := sorted(held["test"] - held["train"]):
         raise ValueError(f"{place}: class {new[0]!r} is in the test images but missing in the training images")
@@ -126,8 +126,8 @@ def _read_folders(tree, splits) -> tuple: # parts, classes, notes, warnings, wha
     pictures = {moved: name for moved, name in names.items() if is_picture(name)}
     layout = lay_out(pictures, tree.root, splits)
     if not layout.files:
-        raise ValueError(f"{tree.root}: no pictures in folders of classes; wanted are <class>/*, or train/<class>/* and "
-                         "test/<class>/*, or an archive, a table or a data set that `gwi.data.given` lists")
+        raise ValueError(f"{tree.root}: no pictures in folders of classes; wanted are <class>/*, or train/<class>/* "
+                         "and test/<class>/*, or an archive, a table or a data set that `gwi.data.given` lists")
     warnings, classes, notes = _check_classes(layout, tree.root), layout.classes, list(layout.notes)
     if n := sum("/" in moved for moved in names) - sum("/" in moved for moved in pictures):
         notes.append(f"passed over in folders of classes: {n:,} files that are no pictures by their names")
@@ -135,10 +135,10 @@ def _read_folders(tree, splits) -> tuple: # parts, classes, notes, warnings, wha
         notes.append(f"passed over, beside the folders of classes: {n:,} pictures")
     listed = {split: _labels_of(layout, classes, split) for split in layout.splits}
     parts = {split: tree.part(files, labels, 0) for split, (files, labels) in listed.items()}
-    spelt = ", ".join(sorted(f"{folder}/" for folder, split in layout.folders.items() if split in ("train", "val", "test")))
+    spelt = ", ".join(sorted(f"{folder}/" for folder in layout.folders if layout.folders[folder] != "unlabelled"))
     return parts, classes, notes, warnings, "folders of classes" + f" in {spelt}" * bool(spelt)
 
-# %% ../../nbs/data/241_given.ipynb #cc44fdc1
+# %% ../../nbs/data/241_given.ipynb #30572715
 def _opened_size(part, i): # (width, height), or the error
     name, source = part.source(i)
     try:
@@ -160,7 +160,8 @@ def _side(sizes, size) -> tuple: # side in pixels, sentences
     low, high = min(map(min, sizes)), max(map(min, sizes))
     if sizes == {(size, size)}: return size, []
     span = f"{low} to {high}" if low < high else f"{low}"
-    return size or 224, [f"pictures: {span} pixels; the largest centred square, scaled to {size or 224} × {size or 224}"]
+    side = size or 224
+    return side, [f"pictures: {span} pixels; the largest centred square, scaled to {side} × {side}"]
 
 def _white(parts) -> dict:
     "What is white in deep images, looked at where a file may be one."
@@ -172,7 +173,7 @@ def _white(parts) -> dict:
     if is_packed and not look_for_depth(first, place): return {}
     return look_for_depth((source for part in parts.values() for source in sources(part, range(len(part)))), place)
 
-# %% ../../nbs/data/241_given.ipynb #f3916f7c
+# %% ../../nbs/data/241_given.ipynb #1e87e7e4
 def _identity(parts, classes, sizes): # Identity or None
     "Of which published data set the images are."
     labels = {split: part.labels for split, part in parts.items()}
@@ -187,20 +188,21 @@ def _exact_part(parts) -> bool: # whether they are `cifar10-exact`, every pixel
     if not all(isinstance(part, Images) for part in both): return False
     return pixel_digest(both) == CATALOGUE["cifar10-exact"].digest
 
+_CHANGED = ("32 pixels and the classes of CIFAR-10, but none of its known pixels: a copy that was saved anew or "
+            "changed, not comparable with published numbers")
+
 def _recognised(parts, classes, sizes) -> tuple: # label for people, name in the catalogue, notes, warnings
     "What is known of the images."
     identity = _identity(parts, classes, sizes)
     if not identity:
-        named = len({kind.casefold() for kind in classes} & set(CIFAR10_CLASSES)) >= 8 and sizes == {(32, 32)}
-        return "", "", [], ["32 pixels and the classes of CIFAR-10, but none of its known pixels: a copy that was saved anew "
-                            "or changed, not comparable with published numbers"] * named
-    split = next(s for s in ("test", "", "train") if s in parts)
-    n = sum(identity.found.values())
-    if identity.is_whole(split, len(parts[split])): name, how = identity.name, "its whole test set" if split != "train" else "its"
-    elif identity.name == "cifar10" and _exact_part(parts): name, how = "cifar10-exact", "the exact part of this project"
+        is_named = len({kind.casefold() for kind in classes} & set(CIFAR10_CLASSES)) >= 8 and sizes == {(32, 32)}
+        return "", "", [], [_CHANGED] * is_named
+    split, n = next(s for s in ("test", "", "train") if s in parts), sum(identity.found.values())
+    if identity.is_whole(split, len(parts[split])): name, how = identity.name, f"all {split or 'test'} pictures"
+    elif identity.name == "cifar10" and _exact_part(parts): name, how = "cifar10-exact", "the exact part"
     else: name, how = "", "a part of it"
-    note = CATALOGUE[identity.name].note
-    return (f"{identity.label}, {how} ({n} known pictures found)", name, [note] if note and name else [], identity.warnings)
+    note = CATALOGUE[name or identity.name].note
+    return f"{identity.label}, {how} ({n} known pictures found)", name, [note] * bool(note), identity.warnings
 
 # %% ../../nbs/data/241_given.ipynb #3f8dba19
 def _repeats(parts, classes, tree) -> list: # sentences
@@ -215,13 +217,15 @@ def _repeats(parts, classes, tree) -> list: # sentences
     digests = digests_of(place_of, tree.size, tree.read)
     return repeats_of((digest, *place_of[name], name) for name, digest in digests).warnings
 
-# %% ../../nbs/data/241_given.ipynb #032cfbdf
+# %% ../../nbs/data/241_given.ipynb #ddf32ef4
+def _may_be_cifar100(tree): # whose files are called train and test
+    return bool({PurePosixPath(name).name for name in tree.names} & {"meta", "train.bin", "test.bin"})
+
 def _read_tree(tree, size, splits) -> tuple: # parts, classes, notes, warnings, what
     "What a folder or an archive holds, if it is no corrupted set."
     for name, what in (("cifar10", "CIFAR-10's"), ("cifar100", "CIFAR-100's")):
         for ending, version in (("", "python"), (".bin", "binary")):
-            if name == "cifar100" and not any(PurePosixPath(n).name in ("meta", "train.bin", "test.bin") for n in tree.names):
-                continue
+            if name == "cifar100" and not _may_be_cifar100(tree): continue
             if found := read_cifar(tree, name, ending): return *found, [], f"{what} {version} files"
     if found := read_arrays(tree): return *found, [], "arrays"
     if found := read_validation(tree, size or 224): return *found, [], "ImageNet's validation pictures"
@@ -250,13 +254,14 @@ def _clean_images(clean): # -> Images or None
     test = read(clean).test
     return test if isinstance(test, Images) else test.select(np.arange(len(test)))
 
-# %% ../../nbs/data/241_given.ipynb #9e9a9e05
+# %% ../../nbs/data/241_given.ipynb #76b34e66
 def _of_corrupted(path, tree, folders, size, clean) -> Given:
     "A corrupted set, in folders or in arrays."
     label, name = _official(path)
     if folders:
         held = CorruptedFolders(folders, size or 224)
-        return Given(path, "a corrupted set in folders", "", {}, held.classes, held, ("sizes: " + f"{size or 224} pixels",))
+        note = f"pictures: the largest centred square, scaled to {held.size} × {held.size} where it has another size"
+        return Given(path, "a corrupted set in folders", "", {}, held.classes, held, (note,))
     arrays = read_corrupted_arrays(tree, _clean_images(clean))
     labels = next(iter(arrays.values()))[0].labels
     n = int(labels.max(initial=0)) + 1
@@ -264,6 +269,8 @@ def _of_corrupted(path, tree, folders, size, clean) -> Given:
     arrays = {corruption: [of_size(level, size) for level in levels] for corruption, levels in arrays.items()}
     return Given(path, label or "a corrupted set in arrays", name, {}, classes, arrays,
                  (f"{len(labels):,} pictures for each corruption and severity",))
+
+_TRAINED_ON = "these are training pictures: a network that learnt from them looks better than it is"
 
 def _finished(path, tree, found, size) -> Given:
     "What was found, looked at as a whole."
@@ -279,17 +286,30 @@ def _finished(path, tree, found, size) -> Given:
     label, name, more, doubts = _recognised(parts, classes, sizes)
     if name.startswith("cifar10") and classes == [str(k) for k in range(10)]: classes = CIFAR10_CLASSES
     warnings = [*warnings, *doubts, *_repeats(parts, classes, tree)]
-    if list(parts) == ["train"]: warnings.append("these are training pictures; a network that learnt from them looks better than it is")
+    if list(parts) == ["train"]: warnings.append(_TRAINED_ON)
     parts = {split: of_size(part, size) for split, part in parts.items()}
-    return Given(path, f"{label}; {what}" if label else what, name, parts, list(classes), None, (*notes, *more), tuple(warnings))
+    what = f"{label}; {what}" if label else what
+    return Given(path, what, name, parts, list(classes), None, (*notes, *more), tuple(warnings))
 
-# %% ../../nbs/data/241_given.ipynb #6ea2b62d
+# %% ../../nbs/data/241_given.ipynb #3256c594
+def _has_pictures(tree):
+    return any(is_picture(name) and PurePosixPath(name).suffix for name in tree.names if not is_litter(name))
+
 def _archive_inside(tree) -> Path|None:
     "The one archive of a folder that holds nothing else to look at."
     files = [name for name in tree.names if not is_litter(name)]
-    if not tree.root.is_dir() or any(is_picture(name) and PurePosixPath(name).suffix for name in files): return None
+    if not tree.root.is_dir() or _has_pictures(tree): return None
     archives = [tree.root/name for name in files if is_archive(tree.root/name)]
     return archives[0] if len(archives) == 1 and not corrupted_files(tree) else None
+
+def _check(path, size):
+    "FileNotFoundError or ValueError for a place that cannot be looked at."
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; name a folder of pictures, an archive or a table")
+    if size is not None and not (isinstance(size, int) and 1 <= size <= 4096):
+        raise ValueError(f"size: {size!r} is no side of a picture in pixels, 1 to 4096")
+    if path.is_dir() or is_archive(path) or path.suffix in (".parquet", ".arrow"): return
+    raise ValueError(f"{path}: neither a folder nor an archive (.zip, .tar, .tar.gz, …) nor a table (.parquet, .arrow)")
 
 def read(path, # a folder, an archive, or a table; relative: from here
          size:int|None=None, # side that all images get, pixels; None: their own, or 224
@@ -299,17 +319,13 @@ def read(path, # a folder, an archive, or a table; relative: from here
         ) -> Given:
     "What a path holds. FileNotFoundError, or ValueError that names the thing and the remedy, before work."
     path = Path(path).expanduser().absolute()
-    if not path.exists(): raise FileNotFoundError(f"{path} does not exist; name a folder of pictures, an archive or a table")
-    if size is not None and not (isinstance(size, int) and 1 <= size <= 4096):
-        raise ValueError(f"size: {size!r} is no side of a picture in pixels, 1 to 4096")
-    if path.suffix in (".parquet", ".arrow"): return _finished(path, None, _of_tables(path, size, label), size)
-    if not path.is_dir() and not is_archive(path):
-        raise ValueError(f"{path}: neither a folder nor an archive (.zip, .tar, .tar.gz, …) nor a table (.parquet, .arrow)")
+    _check(path, size)
+    def tables(): return _finished(path, None, _of_tables(path, size, label), size)
+    if path.suffix in (".parquet", ".arrow"): return tables()
     if folders := corrupted_folders(path): return _of_corrupted(path, None, folders, size, clean)
     tree = tree_of(path)
     if not tree.names: raise ValueError(f"{path}: it is empty; name a folder of pictures, an archive or a table")
-    has_pictures = any(is_picture(name) and PurePosixPath(name).suffix for name in tree.names if not is_litter(name))
-    if path.is_dir() and not has_pictures and table_files(path): return _finished(path, None, _of_tables(path, size, label), size)
+    if path.is_dir() and not _has_pictures(tree) and table_files(path): return tables()
     if corrupted_files(tree): return _of_corrupted(path, tree, None, size, clean)
     if inner := _archive_inside(tree): return read(inner, size, splits=splits, label=label, clean=clean)
     return _finished(path, tree, _read_tree(tree, size, splits), size)

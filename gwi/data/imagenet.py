@@ -19,7 +19,7 @@ from .layout import is_picture
 from .packed import Tree, is_archive, tree_of
 from .streaming import Files
 
-# %% ../../nbs/data/233_imagenet.ipynb #03971aba
+# %% ../../nbs/data/233_imagenet.ipynb #effcbb33
 _TRUTH, _META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
 
 def _devkit_at(tree) -> dict: # base name -> content; empty: it is not there
@@ -32,8 +32,8 @@ def _devkit(tree) -> dict:
     for folder in (tree.root, tree.root.parent):
         for place in sorted(folder.glob("ILSVRC2012_devkit*")) if folder.is_dir() else []:
             if (place.is_dir() or is_archive(place)) and (found := _devkit_at(tree_of(place))): return found
-    raise ValueError(f"{tree.root}: ImageNet's validation pictures lie in one folder, and nobody says what they show; put "
-                     "ILSVRC2012_devkit_t12.tar.gz beside them, or sort them into folders of classes")
+    raise ValueError(f"{tree.root}: ImageNet's validation pictures lie in one folder, and nobody says what they show; "
+                     "put ILSVRC2012_devkit_t12.tar.gz beside them, or sort them into folders of classes")
 
 def validation_labels(devkit:dict, # the contents of the two files
                      ) -> tuple: # labels int64 [50000] by number of the image, WordNet ids, sorted
@@ -45,7 +45,7 @@ def validation_labels(devkit:dict, # the contents of the two files
     position = {number: classes.index(wnid) for number, wnid in ids.items()}
     return np.array([position[int(line)] for line in devkit[_TRUTH].split()], np.int64), classes
 
-# %% ../../nbs/data/233_imagenet.ipynb #71faa574
+# %% ../../nbs/data/233_imagenet.ipynb #e0b7619f
 _VAL = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
 
 def read_validation(tree:Tree, size:int) -> tuple|None: # None: they are not there, or in folders of classes
@@ -57,9 +57,10 @@ def read_validation(tree:Tree, size:int) -> tuple|None: # None: they are not the
     names = sorted(numbers)
     if max(numbers.values()) > len(labels):
         raise ValueError(f"{tree.root}: {names[-1]}, but the devkit speaks of {len(labels)} pictures")
-    return {"test": tree.part(names, labels[[numbers[name] - 1 for name in names]], size)}, classes, ["labels: the devkit"]
+    of_names = labels[[numbers[name] - 1 for name in names]]
+    return {"test": tree.part(names, of_names, size)}, classes, ["labels: those of the devkit"]
 
-# %% ../../nbs/data/233_imagenet.ipynb #a062faff
+# %% ../../nbs/data/233_imagenet.ipynb #196c1c7b
 def corrupted_folders(place:Path) -> dict: # corruption -> folder
     "The corruptions of a set in folders, at most two levels down; empty: it is none."
     near = [place, *(f for f in place.iterdir() if f.is_dir())] if place.is_dir() else []
@@ -83,7 +84,8 @@ class CorruptedFolders(Mapping):
         kinds = sorted(f.name for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
         if kinds != self.classes:
             other = sorted(set(kinds) ^ set(self.classes))[0]
-            raise ValueError(f"{folder}: the class {other!r} is not in every corruption and severity; is the set complete?")
+            raise ValueError(f"{folder}: the class {other!r} is not in every corruption and severity; "
+                             "is the set complete?")
         names = [(k, f"{kind}/{file}") for k, kind in enumerate(kinds) for file in sorted(os.listdir(folder/kind))]
         names = [(k, name) for k, name in names if is_picture(name) and not PurePosixPath(name).name.startswith(".")]
         if not names: raise ValueError(f"{folder}: no pictures; is the set complete?")

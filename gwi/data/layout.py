@@ -15,9 +15,9 @@ from pathlib import PurePosixPath
 
 from PIL import Image
 
-# %% ../../nbs/data/218_layout.ipynb #ac2483fd
-_SPLIT_WORDS = {"train": "train training trn", "val": "val valid validation eval dev holdout", "test": "test testing tst",
-                "unlabelled": "pred predict prediction predictions unlabelled unlabeled"}
+# %% ../../nbs/data/218_layout.ipynb #e089a2ce
+_SPLIT_WORDS = {"train": "train training trn", "val": "val valid validation eval dev holdout",
+                "test": "test testing tst", "unlabelled": "pred predict prediction predictions unlabelled unlabeled"}
 _FILLING = "set sets data dataset images image imgs img pictures photos files folder split seg part".split()
 _WORD = {word + end: split for split, words in _SPLIT_WORDS.items() for word in words.split()
          for end in ("", "set", "data", "images")}
@@ -67,10 +67,10 @@ def _tree(paths) -> dict: # folder -> _Below
     tops = dict.fromkeys(path[0] for path in paths if len(path) > 1)
     return {top: _Below(direct[top], frozenset(folders[top])) for top in tops}
 
-# %% ../../nbs/data/218_layout.ipynb #05c05c3d
+# %% ../../nbs/data/218_layout.ipynb #462a36bd
 def _asked(place, what, meant="") -> ValueError:
-    return ValueError(f"{place}: {what}; {meant or 'say which'}: splits='TRAIN,TEST' with the names of the two folders, "
-                      "splits='' if all folders are classes (or rename them to train/ and test/)")
+    return ValueError(f"{place}: {what}; {meant or 'say which'}: splits='TRAIN,TEST' with the names of the two "
+                      "folders, splits='' if all folders are classes (or rename them to train/ and test/)")
 
 def _shown(names): # 'cat', 'dog' and 3 more
     first = ", ".join(repr(name) for name in sorted(names)[:3])
@@ -94,7 +94,7 @@ def _refuse_unknown_splits(tree, place):
                      "test/<class>/*", "if they are no splits")
     raise _asked(place, f"{_shown(tree)} hold the same folders {_shown(common)}: classes, or parts of the data?")
 
-# %% ../../nbs/data/218_layout.ipynb #582f6d56
+# %% ../../nbs/data/218_layout.ipynb #6ff0f3bd
 def _is_parted(tree, named) -> bool:
     "Whether folders for training and testing hold folders of the same classes."
     held = defaultdict(set)
@@ -117,7 +117,8 @@ def _chosen(tree, splits:str, place) -> dict: # folder -> split
     names = [name.strip() for name in splits.split(",") if name.strip()]
     for name in names:
         if name not in tree: raise ValueError(f"{place}: splits: {name!r} is none of its folders {_shown(tree)}")
-    if len(names) > 2: raise ValueError(f"{place}: splits: {splits!r} names {len(names)} folders; wanted are TRAIN,TEST")
+    if len(names) > 2:
+        raise ValueError(f"{place}: splits: {splits!r} names {len(names)} folders; wanted are TRAIN,TEST")
     return dict(zip(names, ("train", "test") if len(names) == 2 else ("test",)))
 
 # %% ../../nbs/data/218_layout.ipynb #9a268b93
@@ -165,7 +166,7 @@ def class_name(folder:str) -> str:
     "The name of the class that a folder stands for: in Unicode's composed form."
     return unicodedata.normalize("NFC", folder)
 
-# %% ../../nbs/data/218_layout.ipynb #50117341
+# %% ../../nbs/data/218_layout.ipynb #59edc27a
 def _check_spellings(kinds, place):
     "An error for classes of different splits that differ in capitals or spaces alone."
     by_split = defaultdict(dict)
@@ -194,7 +195,8 @@ def lay_out(names:dict, # name as if in class folders -> the name of the file; a
         spelt[parts[0] if folders else "", class_name(kind)].add(kind)
     _check_spellings(files, place)
     for (_, kind), ways in spelt.items():
-        if len(ways) > 1: raise ValueError(f"{place}: two folders are called {kind!r}, in two Unicode forms; put them together")
+        if len(ways) == 1: continue
+        raise ValueError(f"{place}: two folders are called {kind!r}, in two Unicode forms; put them together")
     beside = [name for name in tree if folders and name not in folders]
     if beside: notes.append(f"passed over, beside the training and test images: {_shown(beside)}")
     return Layout({key: sorted(files[key]) for key in sorted(files)}, tuple(notes), folders)

@@ -25,7 +25,7 @@ from ..console import progress
 from .download import archive_members
 from .streaming import Files, readable
 
-# %% ../../nbs/data/217_packed.ipynb #2098fe33
+# %% ../../nbs/data/217_packed.ipynb #6d70307e
 _COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 
 def _starts(path, size=512) -> bytes:
@@ -51,8 +51,8 @@ def _plain(path:Path, changed) -> Path:
     try:
         with opener(path) as packed, out.open("wb") as file: shutil.copyfileobj(packed, file, 1 << 20)
     except (OSError, EOFError, lzma.LZMAError) as e:
-        raise ValueError(f"{path}: it cannot be uncompressed into {out.parent} ({e}); it is damaged, or there is no room: "
-                         "unpack it yourself and give the folder") from e
+        raise ValueError(f"{path}: it cannot be uncompressed into {out.parent} ({e}); it is damaged, or there is no "
+                         "room: unpack it yourself and give the folder") from e
     return out
 
 # %% ../../nbs/data/217_packed.ipynb #ae597c1e
@@ -123,7 +123,7 @@ class Packed(Files):
         name = os.fsdecode(self.names[i])
         with readable(f"{self.root}: {name}"): return f"{self.root}: {name}", BytesIO(self.read(self.root, name))
 
-# %% ../../nbs/data/217_packed.ipynb #ce5c05d6
+# %% ../../nbs/data/217_packed.ipynb #e1415581
 @dataclass(frozen=True)
 class Tree:
     "The files of a folder or an archive, read when they are asked for."
@@ -146,7 +146,8 @@ def _walked(root): # names of files, of folders
     files, folders = [], set()
     for folder, below, names in os.walk(root, followlinks=True):
         above, real = Path(os.path.realpath(os.path.dirname(folder))), os.path.realpath(folder)
-        if Path(folder) != root and above.is_relative_to(real): raise ValueError(f"{folder}: a link leads back to {real}")
+        if Path(folder) != root and above.is_relative_to(real):
+            raise ValueError(f"{folder}: a link leads back to {real}; take it out")
         near = PurePosixPath(folder).relative_to(root)
         folders |= {str(near/name) for name in below}
         files += [str(near/name) for name in names]

@@ -16,12 +16,13 @@ import numpy as np
 from .layout import split_word
 from .packed import Packed
 
-# %% ../../nbs/data/228_tables.ipynb #2fc86f9d
+# %% ../../nbs/data/228_tables.ipynb #9a7262f3
 def _arrow():
     "pyarrow, which comes with the extra `data`."
     try: import pyarrow
     except ModuleNotFoundError as e:
-        raise ModuleNotFoundError("tables of images need pyarrow, which is not installed: pip install 'gwi[data]'") from e
+        raise ModuleNotFoundError("tables of images need pyarrow, which is not installed: "
+                                  "pip install 'gwi[data]'") from e
     return pyarrow
 
 class _Parquet:
@@ -57,7 +58,7 @@ def _opened(path:Path, changed):
 
 def _table(path): return _opened(path, path.stat().st_mtime_ns)
 
-# %% ../../nbs/data/228_tables.ipynb #3e9bca93
+# %% ../../nbs/data/228_tables.ipynb #0a400583
 _IMAGE, _LABEL = ("image", "img", "picture", "jpg", "png"), ("label", "fine_label", "labels", "class", "target", "y")
 
 def _features(schema) -> dict: # column -> what `datasets` says of it
@@ -76,14 +77,15 @@ def _one(names, usual, what, schema, place) -> str:
 def _columns(schema, place, label=None) -> tuple: # image, label, class names or None
     "Which columns are read."
     features = _features(schema)
-    said = {kind: [c for c in schema.names if (features.get(c) or {}).get("_type") == kind] for kind in ("Image", "ClassLabel")}
+    types = {name: (features.get(name) or {}).get("_type") for name in schema.names}
+    said = {kind: [name for name in types if types[name] == kind] for kind in ("Image", "ClassLabel")}
     structs = [f.name for f in schema if str(f.type).startswith("struct") and "bytes" in str(f.type)]
     image = _one(said["Image"] or structs, _IMAGE, "images", schema, place)
     if label and label not in schema.names: _one([], (), f"the name {label!r}", schema, place)
     label = label or _one(said["ClassLabel"], _LABEL, "labels", schema, place)
     return image, label, (features.get(label) or {}).get("names")
 
-# %% ../../nbs/data/228_tables.ipynb #b17af8d1
+# %% ../../nbs/data/228_tables.ipynb #53afd932
 @lru_cache(3)
 def _images_of(path:Path, changed, k:int):
     "The images of a part: structs of bytes and path, or bytes."
@@ -100,12 +102,13 @@ def image_at(root:Path, # folder of the tables
     k = int(np.searchsorted(ends, row, "right"))
     cell = _images_of(path, path.stat().st_mtime_ns, k)[row - int(ends[k]) + _table(path).lengths[k]].as_py()
     if isinstance(cell, bytes): return cell
-    if not isinstance(cell, dict): raise ValueError(f"the column holds {type(cell).__name__}, not the file of a picture")
+    if not isinstance(cell, dict):
+        raise ValueError(f"the column holds {type(cell).__name__}, not the file of a picture")
     if cell.get("bytes") is not None: return cell["bytes"]
     if not cell.get("path"): raise ValueError("the row holds no picture")
     return (path.parent/cell["path"]).read_bytes()
 
-# %% ../../nbs/data/228_tables.ipynb #09565936
+# %% ../../nbs/data/228_tables.ipynb #132e8578
 def _values(paths, label) -> list: # as they stand in the tables
     return [value for path in paths for k in range(len(_table(path).lengths))
             for value in _table(path).column(k, label).to_pylist()]
@@ -119,15 +122,18 @@ def _numbered(values:dict, # split -> labels as they stand in the tables
         position = {kind: k for k, kind in enumerate(classes)}
         return {split: np.array([position[v] for v in part], np.int64) for split, part in values.items()}, classes
     if kinds - {"int", "bool"}:
-        raise ValueError(f"{place}: the labels hold {' and '.join(sorted(kinds))}; one whole number or word an image is wanted")
+        raise ValueError(f"{place}: the labels hold {' and '.join(sorted(kinds))}; one whole number or word for each "
+                         "picture is wanted")
     labels = {split: np.array(part, np.int64) for split, part in values.items()}
-    low, high = (f(min(part.min() for part in labels.values()), max(part.max() for part in labels.values())) for f in (min, max))
+    everything = np.concatenate(list(labels.values()))
+    low, high = int(everything.min()), int(everything.max())
     classes = names or [str(k) for k in range(high + 1)]
     if low < 0 or high >= len(classes):
-        raise ValueError(f"{place}: labels from {low} to {high} where there are {len(classes)} classes; -1 stands for none")
+        raise ValueError(f"{place}: labels from {low} to {high} where there are {len(classes)} classes; "
+                         "-1 stands for none")
     return labels, list(classes)
 
-# %% ../../nbs/data/228_tables.ipynb #e2eeafa7
+# %% ../../nbs/data/228_tables.ipynb #09d5ccf4
 def table_files(folder:Path) -> list: # of paths, sorted
     "The tables below a folder, without what `datasets` computed and kept (`cache-….arrow`); or the file itself."
     if folder.is_file(): return [folder]
@@ -159,4 +165,5 @@ def read_tables(place:Path, # a folder of tables, or one
             for split, paths in held.items()}, classes, notes
 
 def _rows(paths, root): # [N] bytes, "train.parquet:17"
-    return np.array([f"{path.relative_to(root)}:{k}".encode() for path in paths for k in range(sum(_table(path).lengths))])
+    return np.array([f"{path.relative_to(root)}:{k}".encode() for path in paths
+                     for k in range(sum(_table(path).lengths))])

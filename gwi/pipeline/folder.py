@@ -46,7 +46,7 @@ class ImageFolder:
     sides: tuple   # shortest and longest of the images' shorter sides, pixels
     digests: dict  # name -> SHA-256 of the file
     beside: int    # files that lie beside the class folders, passed over
-    folders: dict = field(default_factory=dict)  # folder -> split, as `layout.lay_out` found them; empty: canonical, or none
+    folders: dict = field(default_factory=dict)  # folder -> split, as of `layout.lay_out`; empty: there are none
     notes: tuple = ()  # sentences: what was decided
 
     @property
