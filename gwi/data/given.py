@@ -82,13 +82,16 @@ class Given:
         return [f"{self.path}: {self.what}; {what} of {len(self.classes)} classes",
                 *(f"  {note}" for note in self.notes), *(f"  careful: {warning}" for warning in self.warnings)]
 
-# %% ../../nbs/data/241_given.ipynb #ebddf0de
+# %% ../../nbs/data/241_given.ipynb #72f3d5ce
 def class_files(tree:Tree) -> dict: # name as if in class folders -> name of the file
     "The files that may be images, with lists of labels like Tiny-ImageNet's obeyed."
     lists = [name for name in tree.names if name.endswith("val_annotations.txt")]
     contents = {name: tree.read(name) if name in lists else b"" for name in tree.names if not is_litter(name)}
     names = labelled(contents, tree.root) if lists else {name: (name, False) for name in contents}
     return {moved: name for moved, (name, _) in names.items() if not name.endswith(".txt")}
+
+def _only_class(place, kind, meant="") -> ValueError:
+    return ValueError(f"{place}: it holds one class only, {kind!r}; at least two are needed, a folder each{meant}")
 
 def _inside(names, tree) -> dict: # the same without a folder around everything
     "Names below what lies around everything. ValueError: one class alone."
@@ -105,10 +108,7 @@ def _labels_of(layout, classes, split) -> tuple: # names of files, labels
     pairs = [(name, k) for k, kind in enumerate(classes) for name in layout.files.get((split, kind), [])]
     return [name for name, _ in pairs], np.array([k for _, k in pairs], np.int64)
 
-# %% ../../nbs/data/241_given.ipynb #1ec437d2
-def _only_class(place, kind, meant="") -> ValueError:
-    return ValueError(f"{place}: it holds one class only, {kind!r}; at least two are needed, a folder each{meant}")
-
+# %% ../../nbs/data/241_given.ipynb #a2d29d62
 def _check_classes(layout, place) -> list: # sentences
     "An error for test images of classes that nobody trained on; a warning for classes without test images."
     held = {split: {kind for s, kind in layout.files if s == split} for split in layout.splits}
