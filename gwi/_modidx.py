@@ -392,6 +392,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                     'gwi.data.corrupted._copies': ('data/corrupted.html#_copies', 'gwi/data/corrupted.py'),
                                     'gwi.data.corrupted._keep_arrays': ('data/corrupted.html#_keep_arrays', 'gwi/data/corrupted.py'),
                                     'gwi.data.corrupted._keep_files': ('data/corrupted.html#_keep_files', 'gwi/data/corrupted.py'),
+                                    'gwi.data.corrupted._keep_own_labels': ( 'data/corrupted.html#_keep_own_labels',
+                                                                             'gwi/data/corrupted.py'),
                                     'gwi.data.corrupted._known': ('data/corrupted.html#_known', 'gwi/data/corrupted.py'),
                                     'gwi.data.corrupted._listing': ('data/corrupted.html#_listing', 'gwi/data/corrupted.py'),
                                     'gwi.data.corrupted._loaded': ('data/corrupted.html#_loaded', 'gwi/data/corrupted.py'),
