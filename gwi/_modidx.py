@@ -512,6 +512,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                 'gwi.data.given._official': ('data/given.html#_official', 'gwi/data/given.py'),
                                 'gwi.data.given._only_class': ('data/given.html#_only_class', 'gwi/data/given.py'),
                                 'gwi.data.given._opened_size': ('data/given.html#_opened_size', 'gwi/data/given.py'),
+                                'gwi.data.given._packed_keys': ('data/given.html#_packed_keys', 'gwi/data/given.py'),
                                 'gwi.data.given._read_folders': ('data/given.html#_read_folders', 'gwi/data/given.py'),
                                 'gwi.data.given._read_tree': ('data/given.html#_read_tree', 'gwi/data/given.py'),
                                 'gwi.data.given._recognised': ('data/given.html#_recognised', 'gwi/data/given.py'),
