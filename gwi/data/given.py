@@ -56,7 +56,7 @@ def of_size(part, size:int|None): # -> the same, with sides of `size` pixels (No
     if isinstance(part, Files): return replace(part, size=size or part.size)
     return part if size in (None, part.size) else Scaled(part, size)
 
-# %% ../../nbs/data/241_given.ipynb #fe4a2914
+# %% ../../nbs/data/241_given.ipynb #05443c8e
 @dataclass(frozen=True)
 class Given:
     "What a path holds."
@@ -78,7 +78,7 @@ class Given:
     def lines(self) -> list: # of text
         "What was found, decided and must be said."
         sizes = " + ".join(f"{len(part):,}{f' to {split}' if split else ''}" for split, part in self.parts.items())
-        what = f"{sizes} pictures" if self.parts else f"{len(self.corrupted)} corruptions, 5 severities"
+        what = f"{sizes} pictures" if self.parts else f"{len(self.corrupted)} of the corruptions, 5 severities"
         return [f"{self.path}: {self.what}; {what} of {len(self.classes)} classes",
                 *(f"  {note}" for note in self.notes), *(f"  careful: {warning}" for warning in self.warnings)]
 
@@ -207,13 +207,13 @@ def _recognised(parts, classes, sizes) -> tuple: # label for people, name in the
     note = CATALOGUE[name or identity.name].note
     return f"{identity.label}, {how} ({n} known pictures found)", name, [note] * bool(note), identity.warnings
 
-# %% ../../nbs/data/241_given.ipynb #361c3b69
+# %% ../../nbs/data/241_given.ipynb #f241780f
 def _packed_keys(parts): # yields (digest, split, class, name) of every image in tables
     "What tells images in tables apart."
     for split, part in parts.items():
         for i, label in enumerate(part.labels):
-            name, source = part.source(i)
-            yield hashlib.sha256(source.read()).digest(), split, int(label), name
+            digest = hashlib.sha256(part.source(i)[1].read()).digest()
+            yield digest, split, int(label), os.fsdecode(part.names[i])
 
 def _repeats(parts, classes, tree) -> list: # sentences
     "What is to be said of images that occur twice."
