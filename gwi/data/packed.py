@@ -25,7 +25,7 @@ from ..console import progress
 from .download import archive_members
 from .streaming import Files, readable
 
-# %% ../../nbs/data/217_packed.ipynb #6d70307e
+# %% ../../nbs/data/217_packed.ipynb #80d7e61c
 _COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 
 def _starts(path, size=512) -> bytes:
@@ -51,8 +51,8 @@ def _plain(path:Path, changed) -> Path:
     try:
         with opener(path) as packed, out.open("wb") as file: shutil.copyfileobj(packed, file, 1 << 20)
     except (OSError, EOFError, lzma.LZMAError) as e:
-        raise ValueError(f"{path}: it cannot be uncompressed into {out.parent} ({e}); it is damaged, or there is no "
-                         "room: unpack it yourself and give the folder") from e
+        raise ValueError(f"{path}: it cannot be uncompressed ({e}); it is damaged, or there is no room in the system's "
+                         "temporary folder, TMPDIR: unpack it yourself and give the folder") from e
     return out
 
 # %% ../../nbs/data/217_packed.ipynb #ae597c1e
