@@ -123,7 +123,7 @@ class Packed(Files):
         name = os.fsdecode(self.names[i])
         with readable(f"{self.root}: {name}"): return f"{self.root}: {name}", BytesIO(self.read(self.root, name))
 
-# %% ../../nbs/data/217_packed.ipynb #e1415581
+# %% ../../nbs/data/217_packed.ipynb #67942882
 @dataclass(frozen=True)
 class Tree:
     "The files of a folder or an archive, read when they are asked for."
@@ -132,7 +132,8 @@ class Tree:
     folders: frozenset # of folders; of an archive those that it lists, or that hold something
 
     def size(self, name:str) -> int: # bytes
-        return (self.root/name).stat().st_size if self.root.is_dir() else members_of(self.root)[name]
+        if self.root.is_dir(): return (self.root/name).stat().st_size
+        return _index(self.root, _changed(self.root))[name][0] # once for all names
 
     def read(self, name:str) -> bytes:
         return (self.root/name).read_bytes() if self.root.is_dir() else content_of(self.root, name)
