@@ -22,6 +22,7 @@ minutes := $(if $(MINUTES),--minutes $(MINUTES))
 data := $(if $(DATA),--data "$(DATA)")
 local := $(if $(DATA),GWI_DATA="$(if $(filter /%,$(DATA)),,$(CURDIR)/)$(DATA)")
 name := $(if $(filter command,$(firstword $(origin NAME))),--name "$(NAME)")
+splits := $(if $(filter command,$(firstword $(origin SPLITS))),--splits "$(SPLITS)")
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -32,7 +33,7 @@ help:  ## list the targets
 	@echo "  repro, verify, prove-equal: DATA=folder of data sets that you have (or one of them); looked at first"
 	@echo "  kit: PROFILE=cifar10-exact-gpu, DATA=archive where the images lie, THERE=3.12 the Python of that machine;"
 	@echo "    there: bash kit/run.sh MINUTES=9 OUT=folder [EARLIER=rows.tar.gz]; back here: make kit-import FROM=folder"
-	@echo "  report-folder: DATA holds <class>/* or train/<class>/*, test/<class>/*"
+	@echo "  report-folder: DATA holds <class>/* or train/<class>/*, test/<class>/*, or what SPLITS=TRAIN,TEST names"
 	@echo "  prove-equal: FROM=commit   DRY=1 write nothing   ONLY='train small/'"
 	@echo "  verify-fidelity: WEIGHTS=file the authors' ResNeXt-29   DATA, DATA_C=folder CIFAR-10, CIFAR-10-C"
 	@echo "  by DVC itself: dvc repro, dvc repro profiles/cifar10-cpu/dvc.yaml"
@@ -60,7 +61,7 @@ report: install  ## tables, figures, report.html of the rows that are there (unf
 	@$(RUN) python -m gwi.pipeline report $(profile)
 
 report-folder: install  ## a folder of images in (DATA=folder [NAME=name]), a robustness report out
-	@$(RUN) python -m gwi.pipeline report-folder $(data) $(name) $(jobs) $(minutes)
+	@$(RUN) python -m gwi.pipeline report-folder $(data) $(name) $(splits) $(jobs) $(minutes)
 
 estimate: install  ## how long the profile will take here, stage by stage (measures a few steps of each kind)
 	@$(RUN) python -m gwi.tools.estimate $(profile) $(part) $(jobs)

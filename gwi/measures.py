@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .console import progress
 from .layouts import maps_of
 
 # %% ../nbs/185_measures.ipynb #d78952b7
@@ -35,11 +36,17 @@ def calibration(logits:Tensor, # [N,K]
 def average_precision(scores:np.ndarray, # [N], larger is surer
                       present:np.ndarray, # [N] 1 present, 0 absent, -1 not judged
                      ) -> float: # in [0,1]; nan if it is never present
-    "Area below the precision-recall curve, all points, precision made monotone (VOC 2010 on)."
+    """Area below the precision-recall curve, all points, precision made monotone (VOC 2010 on).
+
+    Equal scores count together, at their end, whatever their order (our choice). ValueError: NaN among the scores."""
     scores, present = scores[present >= 0], present[present >= 0] == 1
-    hits = present[np.argsort(-scores, kind="stable")].cumsum()
+    if n := int(np.isnan(scores).sum()): raise ValueError(f"{n} of {len(scores)} scores are NaN, which nobody can rank")
+    order = np.argsort(-scores, kind="stable")
+    hits, ordered = present[order].cumsum(), scores[order]
     if not len(hits) or not hits[-1]: return float("nan")
-    precision = np.maximum.accumulate((hits / np.arange(1, len(hits) + 1))[::-1])[::-1]
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) # of equal scores
+    hits = hits[ends]
+    precision = np.maximum.accumulate((hits / (ends + 1))[::-1])[::-1]
     recall = np.concatenate([[0], hits / hits[-1]])
     return float((np.diff(recall) * precision).sum())
 
@@ -56,12 +63,22 @@ def errors_per_class(wrong, # [N] share of wrong answers an image, in [0,1]
     return [record(name, level, 100 * sums[k] / counts[k], counts[k], "class_error")
             for k, name in enumerate(classes) if counts[k]]
 
+def _named_precision(name, scores, present) -> float:
+    "The average precision of a class; an error names it."
+    try: return average_precision(scores, present)
+    except ValueError as e: raise ValueError(f"average precision of {name!r}: {e}; look at the answers") from e
+
 def average_precisions(scores, # [N,K]
                        labels, # int8 [N,K]: 1, 0, -1
                        classes) -> list[dict]:
-    "Mean average precision, then that of every class; a class that never occurs does not count."
-    values = {name: 100 * average_precision(scores[:, k], labels[:, k]) for k, name in enumerate(classes)}
-    values = {name: value for name, value in values.items() if not np.isnan(value)}
+    """Mean average precision, then that of every class; a class that never occurs does not count, which is said.
+
+    ValueError: NaN among the scores, or no class that occurs."""
+    values = {name: 100 * _named_precision(name, scores[:, k], labels[:, k]) for k, name in enumerate(classes)}
+    absent = [name for name, value in values.items() if np.isnan(value)]
+    values = {name: value for name, value in values.items() if name not in absent}
+    if not values: raise ValueError("average precision: no picture shows any of the classes")
+    if absent: progress(f"average precision: left out, for no picture shows them: {', '.join(absent)}")
     mean = record("clean", 0, np.mean(list(values.values())), len(labels), "map")
     return [mean, *(record(name, 0, value, len(labels), "ap") for name, value in values.items())]
 

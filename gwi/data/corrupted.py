@@ -21,6 +21,7 @@ import torch
 from .. import devices
 from ..console import progress
 from ..corruption import ALL, FUNCTIONS, check_images, corrupt
+from .arrays import is_same_order
 from .catalogue import CATALOGUE, OFFICIAL_C, Corrupted
 from .datasets import Dataset, first_per_class, portable
 from .download import archive_members, copies_at_hand, existing, obtain, put_aside, replacing, unpack
@@ -156,19 +157,30 @@ def _check_rows(name, array, n_test:int, place):
     wanted = f"5 × {n_test} rows" + ("" if is_labels else " of uint8 [32,32,3]")
     raise ValueError(f"{place}: {name}.npy holds {array.dtype} {list(array.shape)}; wanted are {wanted}")
 
+def _keep_own_labels(place, to:Path, test, positions, first):
+    "Labels of the test set for rows that came without. ValueError unless they stand in its order."
+    is_ours = first is not None and first.shape == test.images.shape and is_same_order(first, test.images)
+    if not is_ours:
+        raise ValueError(f"{place}: labels.npy is missing, and the rows are not seen to stand in the order of the test "
+                         "set; copy labels.npy there")
+    progress(f"{place}: labels.npy is missing; the rows stand in the order of the test set, whose labels are taken")
+    np.save(to/"labels.npy", np.tile(test.labels[positions], 5).astype(np.int64))
+
 def _keep_arrays(place, to:Path, names, test, positions):
     "Write the chosen rows of every severity."
-    missing = {"labels", *names}
+    missing, first = {"labels", *names}, None
     for name, array in _arrays(place, set(missing)):
         _check_rows(name, array, len(test), place)
         rows = array.reshape(5, len(test), *array.shape[1:])
         if name == "labels" and (rows != test.labels).any():
             raise ValueError(f"{place}: labels.npy is not five times the labels of the test set; "
                              "its rows are in another order, or of another data set")
+        if name != "labels" and first is None: first = rows[0]
         chosen = rows[:, positions].reshape(-1, *array.shape[1:])
         np.save(to/f"{name}.npy", chosen.astype(np.int64) if name == "labels" else resized(chosen, test.size))
         missing.discard(name)
-    if missing: raise ValueError(f"{place}: {sorted(missing)[0]}.npy is missing")
+    if missing == {"labels"}: _keep_own_labels(place, to, test, positions, first)
+    elif missing: raise ValueError(f"{place}: {sorted(missing)[0]}.npy is missing")
 
 # %% ../../nbs/data/240_corrupted.ipynb #93d46441
 def _listing(place:Path, names) -> dict: # (corruption, severity, class) -> {file: full name}

@@ -144,7 +144,8 @@ def download(remote:Remote, # what to get
 def existing(path) -> Path: # absolute
     "The place that `data.path` names, below the project's root unless absolute."
     if not path: raise ValueError("data.path: this source needs the path of a folder or an archive")
-    place = root()/Path(path).expanduser()
+    place = Path(path).expanduser()
+    if not place.is_absolute(): place = root()/place
     if not place.exists(): raise FileNotFoundError(f"data.path: {place} does not exist")
     return place
 

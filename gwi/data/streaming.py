@@ -24,18 +24,24 @@ from fastcore.basics import noop, patch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch.utils.data import DataLoader
 
+from .depth import eight_bits
 from ..streams import seed_for
 
 # %% ../../nbs/data/215_streaming.ipynb #eebe4b75
-def _rgb(image:Image.Image) -> Image.Image:
+def _rgb(image:Image.Image, white:dict|None=None) -> Image.Image:
     "Upright RGB: 16-bit grey keeps its upper 8 bits, transparency lies on white (our choice)."
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
+    if image.mode[0] in "IF": image = eight_bits(image, white)
     if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
+
+def _reason(e, name) -> str:
+    "What to say of an error of Pillow's."
+    if not isinstance(e, UnidentifiedImageError): return str(getattr(e, "strerror", None) or e)
+    is_tiff = name.lower().endswith((".tif", ".tiff"))
+    return "unknown format" + ", as of a TIFF with colour in floats or 32 bits: save it as 8 bits" * is_tiff
 
 @contextmanager
 def readable(name:str, # of the image
@@ -43,15 +49,16 @@ def readable(name:str, # of the image
     "Whatever goes wrong with an image inside becomes one error that names it."
     try: yield
     except Exception as e: # Pillow's decoders raise whatever they like on broken files
-        reason = "unknown format" if isinstance(e, UnidentifiedImageError) else getattr(e, "strerror", None) or e
+        reason = _reason(e, name)
         raise ValueError(f"{name}: this picture cannot be read ({reason}); repair it or take it out") from e
 
 # %% ../../nbs/data/215_streaming.ipynb #89453a83
 def opened(source, # path or file object
            name:str, # for the error message
+           white:dict|None=None, # of deep images, as of `depth.whites`; None: nobody looked
           ) -> Image.Image:
     "An image file as an upright RGB image of its own size."
-    with readable(name), Image.open(source) as image: return _rgb(image)
+    with readable(name), Image.open(source) as image: return _rgb(image, white)
 
 def fit(image:Image.Image, size:int) -> Image.Image:
     "The largest centred square, scaled to size × size (bicubic with antialiasing: our choice)."
@@ -60,9 +67,10 @@ def fit(image:Image.Image, size:int) -> Image.Image:
 def decode(data:bytes, # the file's content
            name:str, # for the error message
            size:int, # side of the result, pixels
+           white:dict|None=None, # as for `opened`
           ) -> np.ndarray: # [size,size,3] uint8
     "An image file as a square of RGB pixels."
-    return np.asarray(fit(opened(BytesIO(data), name), size))
+    return np.asarray(fit(opened(BytesIO(data), name, white), size))
 
 # %% ../../nbs/data/215_streaming.ipynb #c873af64
 @dataclass(frozen=True)
@@ -94,6 +102,7 @@ class Files:
     names: np.ndarray # [N] bytes, as the file system spells them
     labels: np.ndarray # int64 [N], positions in the list of classes; or int8 [N,K]: 1 there, 0 not, -1 ignored
     size: int # side of the squares that they become, pixels
+    white: dict|None = None # what is white in those of more than 8 bits, as of `depth.whites`; None: there are none
 
     def __len__(self): return len(self.labels)
 
@@ -101,10 +110,15 @@ class Files:
         "The same kind with the images at `indices` only."
         return replace(self, names=self.names[indices], labels=self.labels[indices])
 
+    def source(self, i:int) -> tuple: # its name for messages; path, or file object
+        "Where the file of image `i` is read."
+        path = os.path.join(self.root, os.fsdecode(self.names[i]))
+        return path, path
+
     def opened(self, i:int) -> Image.Image:
         "Image `i`, upright RGB of its own size."
-        path = os.path.join(self.root, os.fsdecode(self.names[i]))
-        return opened(path, path)
+        name, source = self.source(i)
+        return opened(source, name, self.white)
 
 # %% ../../nbs/data/215_streaming.ipynb #013eaecf
 @patch

@@ -37,7 +37,7 @@ def _repro(args) -> int: # the status to end with
 def _report_folder(args) -> int:
     "A folder of images in, a report out."
     from gwi.pipeline import folder  # here, for it imports torch: two seconds that no stage need wait
-    if args.data: return folder.report_folder(args.data, args.name, args.jobs)
+    if args.data: return folder.report_folder(args.data, args.name, args.jobs, args.splits)
     raise ConfigError("DATA: missing; name the folder of images, such as make report-folder DATA=path/to/images")
 
 def _report(args):
@@ -85,6 +85,8 @@ def _parser():
     parser.add_argument("--data", help="report-folder: the folder of images, "
                                        "<class>/* or train/<class>/* and test/<class>/*")
     parser.add_argument("--name", default="", help="report-folder: name of its profile (default: after the folder)")
+    parser.add_argument("--splits", help="report-folder: TRAIN,TEST, its two folders that are not classes; "
+                        "'' if all are (default: by their names and contents)")
     return parser
 
 def main(argv=None):

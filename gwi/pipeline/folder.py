@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEAST_IMAGES', 'SHARE', 'MARK', 'LINKS', 'RESERVED', 'TRAINED_ON', 'MOST_IMAGES', 'ImageFolder', 'look', 'split_of',
-           'n_repeated', 'link', 'profile_name', 'split_sizes', 'decisions', 'settings_text', 'announcement', 'listing',
-           'prepare_folder', 'report_folder']
+           'repeated', 'n_repeated', 'link', 'profile_name', 'split_sizes', 'decisions', 'settings_text',
+           'announcement', 'listing', 'prepare_folder', 'report_folder']
 
 # %% ../../nbs/pipeline/405_folder.ipynb #ec769caf
 import hashlib
@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from string import Template
@@ -27,7 +27,12 @@ from .. import params, paths
 from ..console import side_by_side
 from ..data import datasets
 from ..data.catalogue import CATALOGUE
+from ..data.depth import look_for_depth, may_be_deep, said
 from ..data.download import replacing
+from ..data.given import class_files
+from ..data.layout import Layout, lay_out
+from ..data.packed import tree_of
+from ..data.repeats import Repeats, repeats_of
 from ..data.streaming import opened
 from ..paths import ConfigError, atomic_write
 from .reproduce import check_place, reproduce_part, say_report
@@ -44,6 +49,8 @@ class ImageFolder:
     sides: tuple   # shortest and longest of the images' shorter sides, pixels
     digests: dict  # name -> SHA-256 of the file
     beside: int    # files that lie beside the class folders, passed over
+    folders: dict = field(default_factory=dict)  # folder -> split, as of `layout.lay_out`; empty: there are none
+    notes: tuple = ()  # sentences: what was decided
 
     @property
     def classes(self) -> list: return sorted({kind for _, kind in self.parts})
@@ -54,34 +61,40 @@ class ImageFolder:
     @property
     def is_split(self) -> bool: return all(split for split, _ in self.parts)
 
+    @property
+    def is_linked(self) -> bool:
+        "Whether the split that is used must be made of links: it is ours, or its folders are called otherwise."
+        plain = {"train": "train", "test": "test"}, {"train": "train", "val": "val"}, {}
+        return not self.is_split or self.folders not in plain
+
 # %% ../../nbs/pipeline/405_folder.ipynb #16755642
 def _is_ours(name): return datasets.place_of(f"train/{name}")  # not hidden, no litter
 
-def _listed_split(root):
-    try: dataset = datasets.index(str(root))
-    except ValueError as e: raise ConfigError(f"DATA: {e}") from None
-    parts = {(split, kind): [] for split in datasets.SPLITS for kind in dataset.classes}
+def _check_split(root, layout:Layout):
+    "ConfigError unless both splits hold all classes."
     for split in datasets.SPLITS:
-        files = getattr(dataset, split)
-        for name, label in zip(files.names, files.labels):
-            parts[split, dataset.classes[label]].append(os.fsdecode(name))
-    return parts
-
-def _listed_class(root, kind):
-    names = [os.path.relpath(os.path.join(folder, file), root)
-             for folder, _, files in os.walk(root / kind, followlinks=True) for file in files]
-    return sorted(name for name in names if _is_ours(name))
+        if split not in layout.splits:
+            raise ConfigError(f"DATA: {root}: no {split}/<class>/ folders; wanted: train/<class>/* and test/<class>/*")
+    for split, other in (datasets.SPLITS, datasets.SPLITS[::-1]):
+        for kind in layout.classes:
+            if layout.files.get((split, kind)): continue
+            raise ConfigError(f"DATA: {root}: class {kind!r} is in {other} but missing in {split}: "
+                              f"no picture in {split}/{kind}")
 
 # %% ../../nbs/pipeline/405_folder.ipynb #321bf52c
-def _listed(root:Path) -> dict: # (split, class) -> names
-    "The names of a folder in either layout. ConfigError if it is neither."
+def _listed(root:Path, splits:str|None=None) -> Layout:
+    "The names of a folder in either layout. ConfigError if it is neither, or if nobody can tell."
     folders = sorted(f.name for f in root.iterdir() if f.is_dir() and _is_ours(f.name))
-    if {"train", "test", "val"} & set(folders): return _listed_split(root)
     if not folders:
         raise ConfigError(f"DATA: {root} holds no folders; wanted is a folder of pictures for each class, <class>/*, "
                           "or train/<class>/* and test/<class>/*")
+    try: layout = lay_out(class_files(tree_of(root)), root, splits)
+    except ValueError as e: raise ConfigError(f"DATA: {e}") from None
+    if layout.folders:
+        _check_split(root, layout)
+        return layout
     if len(folders) == 1: raise ConfigError(_one_class(root, folders[0]))
-    return {("", kind): _listed_class(root, kind) for kind in folders}
+    return Layout({("", kind): [] for kind in folders} | layout.files, layout.notes, {})
 
 def _one_class(root, kind):
     has_folders = any(f.is_dir() for f in (root / kind).iterdir())
@@ -101,34 +114,43 @@ def _check_counts(root, parts):
                           f"add some, or take {Path(root, split, kind)} out")
 
 # %% ../../nbs/pipeline/405_folder.ipynb #c952737c
-def _decoded(root, names) -> tuple: # of each image: shorter side in pixels; digest
+def _white(root, names) -> dict: # what is white in deep images
+    "What is white in images of more than 8 bits. ConfigError: nobody can know."
+    try: return look_for_depth(((str(root / name), root / name) for name in names if may_be_deep(name)), root)
+    except ValueError as e: raise ConfigError(f"DATA: {e}") from None
+
+def _decoded(root, names, white=None) -> tuple: # of each image: shorter side in pixels; digest
     "Decode every image. ConfigError with the first that cannot be, and how many there are."
-    looked_at = side_by_side(_examined, (root / name for name in names), jobs=len(os.sched_getaffinity(0)))
+    files, jobs = (root / name for name in names), len(os.sched_getaffinity(0))
+    looked_at = side_by_side(lambda file: _examined(file, white), files, jobs=jobs)
     errors = [e for e in looked_at if isinstance(e, Exception)]
     more = f"; and {len(errors) - 1} more like it" if len(errors) > 1 else ""
     if errors: raise ConfigError(f"DATA: {errors[0]}{more}")
     return tuple(zip(*looked_at))
 
-def _examined(file): # -> (shorter side in pixels, digest), or the error
+def _examined(file, white): # -> (shorter side in pixels, digest), or the error
     try:
         content = file.read_bytes()
-        return min(opened(BytesIO(content), str(file)).size), hashlib.sha256(content).hexdigest()
+        return min(opened(BytesIO(content), str(file), white).size), hashlib.sha256(content).hexdigest()
     except (ValueError, OSError) as e: return e
 
 # %% ../../nbs/pipeline/405_folder.ipynb #0db9b7ef
-def look(path # of the folder; relative: from here
+def look(path, # of the folder; relative: from here
+         splits:str|None=None, # "TRAIN,TEST": folders; "": all folders are classes; None: by their names
         ) -> ImageFolder:
     "List, check and decode a folder of images. ConfigError: not there, empty, one class, too few, no image."
     root = Path(path).expanduser().absolute()
     if not root.exists():
         raise ConfigError(f"DATA: {root} does not exist; name a folder that holds a folder of pictures for each class")
     if not root.is_dir(): raise ConfigError(f"DATA: {root} is a file; unpack it, and name the folder")
-    parts = _listed(root)
-    _check_counts(root, parts)
-    names = [name for part in parts.values() for name in part]
-    sides, digests = _decoded(root, names)
+    layout = _listed(root, splits)
+    _check_counts(root, layout.files)
+    names = [name for part in layout.files.values() for name in part]
+    white = _white(root, names)
+    sides, digests = _decoded(root, names, white)
     beside = sum(f.is_file() and not f.name.startswith(".") for f in root.iterdir())
-    return ImageFolder(root, parts, (min(sides), max(sides)), dict(zip(names, digests)), beside)
+    return ImageFolder(root, layout.files, (min(sides), max(sides)), dict(zip(names, digests)), beside, layout.folders,
+                       (*layout.notes, *said(white)))
 
 # %% ../../nbs/pipeline/405_folder.ipynb #a676294e
 SHARE = 25  # per cent of every class that become test images
@@ -144,18 +166,21 @@ def split_of(images:ImageFolder) -> dict: # (split, class) -> names; both splits
     return out
 
 # %% ../../nbs/pipeline/405_folder.ipynb #c51af4bf
+def repeated(images:ImageFolder) -> Repeats:
+    "How many images stand in two classes, or are for testing and for training, byte for byte."
+    return repeats_of((images.digests[name], part, kind, name) for (part, kind), names in split_of(images).items()
+                      for name in names)
+
 def n_repeated(images:ImageFolder) -> int:
     "How many test images are training images too, byte for byte."
-    digests = {"train": set(), "test": set()}
-    for (part, _), names in split_of(images).items(): digests[part] |= {images.digests[name] for name in names}
-    return len(digests["test"] & digests["train"])
+    return repeated(images).in_splits
 
 def link(images:ImageFolder, folder:Path): # replaced as a whole
     "The split as a folder of links to the images, where the folder has none itself."
     with replacing(folder) as work:
-        for (part, _), names in split_of(images).items():
+        for (part, kind), names in split_of(images).items():
             for name in names:
-                file = work / part / name
+                file = work / part / kind / Path(*Path(name).parts[1 + images.is_split:])
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.symlink_to(images.root / name)
 
@@ -224,7 +249,7 @@ def settings_text(name:str, # of the profile
                  ) -> str: # YAML with its comments
     "In what the profile of a folder differs from params.yaml."
     template = Template((Path(paths.__file__).parent / "pipeline" / "folder.yaml").read_text(encoding="utf-8"))
-    path = _as_data_path(images.root) if images.is_split else f"data/{name}/{LINKS}"
+    path = f"data/{name}/{LINKS}" if images.is_linked else _as_data_path(images.root)
     text = template.substitute(
         {gap: _as_yaml(value) for gap, value in decisions(images).items()},
         mark=MARK, origin=json.dumps(_as_data_path(images.root)), name=name, path=json.dumps(path),
@@ -250,11 +275,16 @@ def _about_images(name, images):
     return (f"{name}: {len(images.names):,} pictures of {len(images.classes)} classes ({span} of each), "
             f"{images.sides[0]} to {images.sides[1]} pixels, in {images.root}{beside}")
 
+def _used_folders(images) -> list: # "train/", "test/"
+    "The folders of the split, the training images first."
+    used = {name.partition("/")[0]: split for (split, _), names in images.parts.items() for name in names[:1]}
+    return [f"{folder}/" for folder in sorted(used, key=lambda folder: used[folder] != "train")]
+
 def _about_split(images, s):
     sizes = split_sizes(images)
     n_train, n_test = s.data.n_train or sizes["train"], s.data.n_test or sizes["test"]
     how = f"{SHARE} % of every class, chosen by content, are for testing"
-    if images.is_split: how = "your train/ and test/"
+    if images.is_split: how = f"your {' and '.join(_used_folders(images))}"
     return (f"  split: {how}: {n_train:,} to learn from, {n_test:,} to test on; "
             f"one test picture is {100 / n_test:.1f} points of error")
 
@@ -265,9 +295,8 @@ def announcement(name:str, # of the profile
                 ) -> list[str]: # lines
     "What was found and decided."
     lines = [_about_images(name, images), _about_split(images, s)]
-    if n := n_repeated(images):
-        lines.append(f"  careful: {n} test pictures are training pictures too, byte for byte; "
-                     "they make the error look too small")
+    lines += [f"  {note}" for note in images.notes]
+    lines += [f"  careful: {warning}" for warning in repeated(images).warnings]
     mirrored = ", mirrored at random" if s.augment.flip else ""
     eps = ", ".join(f"{e:g}" for e in s.attack.eps)
     return [
@@ -289,12 +318,13 @@ def listing(images:ImageFolder) -> str: # JSON
 
 def prepare_folder(path, # of the folder
                    name:str="", # of the profile; "": after the folder
+                   splits:str|None=None, # as for `look`
                   ) -> tuple: # name, lines to print
     "Look at the folder, write its profile, listing and links. ConfigError, before they are written, for a wrong one."
-    images = look(path)
+    images = look(path, splits)
     name = profile_name(name, images.root)
     s = _settings(name, images)
-    if not images.is_split: link(images, paths.root() / "data" / name / LINKS)
+    if images.is_linked: link(images, paths.root() / "data" / name / LINKS)
     file, text = paths.root() / "profiles" / name / "images.json", listing(images)
     if not file.is_file() or file.read_text(encoding="utf-8") != text: atomic_write(file, text)
     return name, announcement(name, images, s)
@@ -325,10 +355,11 @@ def _is_made(name) -> bool:
 def report_folder(path, # of the images
                   name:str="", # of the profile; "": after the folder
                   jobs:int|None=None, # stages at a time; None: one a core or GPU
+                  splits:str|None=None, # as for `look`
                  ) -> int: # the status to end with
     "A folder of images in, results/<name>/report.html out. ConfigError for a folder or a name that cannot be used."
     check_place()
-    name, lines = prepare_folder(path, name)
+    name, lines = prepare_folder(path, name, splits)
     print(*lines, sep="\n", flush=True)
     write_pipelines([name], keep_settings=_is_made(name))
     atomic_write(paths.root() / "results" / name / ".gitignore", "*\n")

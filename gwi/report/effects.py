@@ -76,7 +76,7 @@ def _bars(ax, differences, names):
         ax.errorbar(x, part.effect, [part.effect - low, high - part.effect], fmt=look["marker"], color=look["color"],
                     elinewidth=0.6 if i else 1.1, markersize=2.6 if i else 4, label=label(method))
     ax.axhline(0, color="#555555", linewidth=0.8)
-    ax.set_xticks(range(len(names)), [label(n) for n in names], rotation=45, ha="right")
+    ax.set_xticks(range(len(names)), [label(n).replace("$", r"\$") for n in names], rotation=45, ha="right")
     ax.grid(axis="x", visible=False)
 
 @matplotlib.rc_context(LOOK)

@@ -122,7 +122,7 @@ def figure_groups(explained:dict, rows=None) -> Figure: # method -> arrays of `r
 # %% ../../nbs/report/350_figures.ipynb #70e5acb4
 def class_word(arrays:dict): # of `explained` -> function from a label to the name of its class, or "class 3"
     "How a figure speaks of a class."
-    def word(k): return arrays["classes"][k] if arrays.get("classes") else f"class {k}"
+    def word(k): return arrays["classes"][k].replace("$", r"\$") if arrays.get("classes") else f"class {k}"
     return word
 
 def _faded(ax, image, cam):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['METRICS', 'CONDITIONS', 'ORDER', 'NUMBERS', 'texts', 'text', 'Metric', 'metric', 'label', 'base_dataset', 'note',
-           'in_order', 'row_and_column', 'counted', 'numbered', 'full_title']
+           'in_order', 'class_label', 'row_and_column', 'counted', 'numbered', 'full_title']
 
 # %% ../../nbs/report/330_naming.ipynb #f28a0003
 import re
@@ -147,8 +147,16 @@ def in_order(cells:pd.DataFrame, # with the columns method, protocol, condition,
     return cells.loc[rank.sort_values(list(rank), kind="stable").index].reset_index(drop=True)
 
 # %% ../../nbs/report/330_naming.ipynb #f28a0021
+_OF_TABLES = {"", "seeds", "passes", "caption"}  # what other columns are called
+
+def class_label(name:str, # of a class, as the rows spell it
+               ) -> str: # as it is written: `a_b` and `a b` are two
+    "The name of a class for tables."
+    return f"class {name}" if name in _OF_TABLES else str(name)
+
 def _column(cell, protocol):
     "What stands above a cell."
+    if protocol.endswith("-class_error"): return class_label(cell.condition)
     if protocol in ("clean", "training", "anatomy"): return label(cell.metric)
     if protocol == "lowdata": return f"k = {cell.level}" if cell.condition == "k" else f"{cell.level} %"
     if protocol == "attack" and cell.condition != "clean": return f"{label(cell.condition)} {cell.level}/255"

@@ -149,7 +149,7 @@ def explained(rows:pd.DataFrame, # of one profile, data set and network
 def _classes(file, run):
     "Names of the classes in the order of their labels: that in which the rows of the run list their errors."
     if not file.is_file(): return None
-    listed = pd.read_csv(file, dtype=str)
+    listed = pd.read_csv(file, dtype=str, keep_default_na=False)  # a class may be called NA
     errors = (listed.run == run) & (listed.protocol == "clean") & (listed.metric == "class_error")
     return list(listed.condition[errors]) or None
 
