@@ -75,16 +75,17 @@ def frost(images, draw, share, weight, scale): # share of the image that stays; 
 # %% ../nbs/150_weather.ipynb #bad0c419
 def _plasma(u, decay): # float64 [N,S,S] in (0,1), S a power of two; shrinking of the reach -> [N,S,S] in [0,1]
     "Diamond-square height maps, each stretched to [0,1] (CIFAR-C generator)."
-    heights, u, step, reach = torch.zeros_like(u), 2 * u - 1, u.shape[1], 100.0
-    while step >= 2:
-        half = step // 2
-        even, odd = slice(None, None, step), slice(half, None, step)
-        corners = heights[:, even, even]
+    heights, u, reach = u.new_zeros(len(u), 1, 1), 2 * u - 1, 100.0
+    while heights.shape[1] < u.shape[1]:  # each round twice as many rows and columns
+        corners, step = heights, u.shape[1] // heights.shape[1]
+        noise = reach * reach * u[:, ::step // 2, ::step // 2]
         right, below = corners + corners.roll(-1, 2), corners + corners.roll(-1, 1)
-        heights[:, odd, odd] = centres = (right + right.roll(-1, 1)) / 4 + reach * reach * u[:, odd, odd]
-        heights[:, even, odd] = (centres + centres.roll(1, 1) + right) / 4 + reach * reach * u[:, even, odd]
-        heights[:, odd, even] = (centres + centres.roll(1, 2) + below) / 4 + reach * reach * u[:, odd, even]
-        step, reach = half, reach / decay
+        centres = ((right + right.roll(-1, 1)) / 4).add_(noise[:, 1::2, 1::2])
+        heights = torch.empty_like(noise)
+        heights[:, ::2, ::2], heights[:, 1::2, 1::2] = corners, centres
+        heights[:, ::2, 1::2] = (centres + centres.roll(1, 1)).add_(right).div_(4).add_(noise[:, ::2, 1::2])
+        heights[:, 1::2, ::2] = (centres + centres.roll(1, 2)).add_(below).div_(4).add_(noise[:, 1::2, ::2])
+        reach /= decay
     heights -= heights.amin((1, 2), keepdim=True)
     return heights.div_(heights.amax((1, 2), keepdim=True))
 
