@@ -27,6 +27,9 @@ def check_batch(images:Tensor, # uint8 [B,3,H,W]
     if images.dtype != torch.uint8 or images.ndim != 4:
         raise ValueError(f"images are {images.dtype} {tuple(images.shape)}; augmentation wants torch.uint8 [B,3,H,W] "
                          "(augment before as_float)")
+    if images.shape[1] not in (1, 3):
+        remedy = ": images.permute(0, 3, 1, 2)" if images.shape[-1] in (1, 3) else ""
+        raise ValueError(f"images are {tuple(images.shape)}; augmentation wants [B,3,H,W], channels first{remedy}")
     if indices.shape != images.shape[:1] or indices.dtype != torch.int64:
         raise ValueError(f"indices are {indices.dtype} {tuple(indices.shape)}; give one int64 position for each of "
                          f"the {len(images)} images")

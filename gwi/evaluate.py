@@ -28,6 +28,7 @@ from .measures import (average_precisions, calibration, error, errors_per_class,
 from .predictions import batch_size, outputs, predict, to_device
 from .protocols import CORRUPTIONS, EVALUATIONS, IN_ROWS, PROTOCOLS
 from .runs import Run, corrupted_dir, data_dir, make_run, parse_run, rows_path, weights_path
+from .settings import is_beside_alexnet
 from .streams import stream
 
 # %% ../nbs/325_evaluate.ipynb #32ce5239
@@ -58,7 +59,7 @@ def corruption_errors(run:Run, model:torch.nn.Module, dataset:datasets.Dataset) 
     n = len(labels)
     errors = {name: [100 * float(w.mean()) for w in by_severity] for name, by_severity in wrong.items()}
     records = [record(name, k, value, n) for name, values in errors.items() for k, value in enumerate(values, 1)]
-    if settings.constants == "imagenet":
+    if is_beside_alexnet(run.settings) and len(dataset.classes) == 1000:  # AlexNet's errors are of all classes
         records += [record(name, "", value, n, "ce") for name, value in corruption.normalised_errors(errors).items()]
     origin = "regenerated" if settings.in_memory else corrupted.origin(corrupted_dir(run.settings))
     records.append(record("test set", origin, n, n, "images"))

@@ -8,7 +8,7 @@ __all__ = ['FEATURES', 'TRAINED', 'ANATOMY', 'MEANS', 'measures']
 # %% ../nbs/250_measured.ipynb #083fef72
 from .data.catalogue import CATALOGUE
 from .protocols import BAR, CORRUPTIONS, HELD_OUT
-from .settings import Settings, real_changes, tuned_settings, with_changes
+from .settings import Settings, is_beside_alexnet, real_changes, tuned_settings, with_changes
 
 # %% ../nbs/250_measured.ipynb #38c1a102
 FEATURES = ("effective_rank", "group_cosine", "occlusion", "cam_area")
@@ -32,7 +32,7 @@ def _tested(s, method): # yields condition, level, metrics of protocol "clean"
 def _corrupted(s, method):
     if method not in s.evaluated or not s.corruption.names: return
     whole = [name for name, parts in MEANS.items() if set(parts) <= set(s.corruption.names)]
-    relative = ("ce",) if s.corruption.constants == "imagenet" else ()
+    relative = ("ce",) if is_beside_alexnet(s) else ()
     for condition in (*s.corruption.names, *whole):
         yield condition, "", ("error", *(relative if condition in (*CORRUPTIONS, "mCE") else ()))
     yield None, "", ("class_error",)

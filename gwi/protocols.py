@@ -39,7 +39,7 @@ _TRAINING = ("processes", "streams", "data.datasets", "data.streaming", "augmix"
              "checkpoint", "train")
 _TESTING = ("processes", "data.datasets", "data.streaming", "augmix", "augment", "weights", "models", "objective",
             "checkpoint", "measures", "predictions", "evaluate")
-_CORRUPTING = ("filters", "weather", "bar", "corruption", "data.corrupted")
+_CORRUPTING = ("filters", "weather", "bar", "blurs", "corruption", "data.corrupted")
 _CORRUPTED = (*_TESTING, *_CORRUPTING)
 _ATTACKED = (*_TESTING, "streams", "attack")
 _LOOKED_AT = (*_TESTING, "streams", *_INHIBITION)

@@ -6,8 +6,8 @@
 __all__ = ['LAYERS', 'MODELS', 'SECTIONS', 'CHANGEABLE', 'TUNABLE', 'CLAIM_LETTERS', 'VARIANT_MEASURES', 'Data', 'Augment',
            'Model', 'named_layers', 'Train', 'Machine', 'Inhibition', 'Methods', 'Stages', 'Corruption', 'Attack',
            'Lowdata', 'Ablation', 'Features', 'Anatomy', 'Claims', 'Settings', 'changes_of', 'change', 'with_changes',
-           'tuned_settings', 'changeable', 'real_changes', 'corrupted_name', 'variants', 'stages_of', 'Comparison',
-           'comparison', 'measure_parts']
+           'tuned_settings', 'changeable', 'real_changes', 'corrupted_name', 'is_beside_alexnet', 'variants',
+           'stages_of', 'Comparison', 'comparison', 'measure_parts']
 
 # %% ../nbs/245_settings.ipynb #5e771102
 import dataclasses
@@ -176,11 +176,12 @@ class Corruption:
     names: list[str]
     seed: int
     n_images: int|None = between(1)
-    constants: str = one_of("cifar", "imagenet")
+    constants: str = one_of("cifar", "tiny-imagenet", "imagenet")
     path: str|None
     set: str
     in_memory: bool = False
     answers: bool = False  # keep which images are wrong, for intervals over images
+    final_jpeg: int|None = between(1, 95, default=None)  # quality of a last save: 85 as in ImageNet-C's files
 
 @dataclass(frozen=True)
 class Attack:
@@ -340,6 +341,11 @@ def corrupted_name(data_name:str, # of the data set
                   ) -> str:
     "What a corrupted test set is called: a generated one says so."
     return f"{data_name}-c" if path else f"{data_name}-c-regenerated"
+
+def is_beside_alexnet(s:Settings) -> bool:
+    "Whether AlexNet's errors are of such images: ImageNet's, with its constants and the last save of its files."
+    saved = s.corruption.path is not None or s.corruption.final_jpeg == 85
+    return s.data.source == "imagenet" and s.corruption.constants == "imagenet" and saved
 
 def variants(s:Settings) -> list[str]: # groups of `gwi.runs.select`
     "The training stages of low data and ablation: one a method, one without runs where there is no method."

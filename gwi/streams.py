@@ -8,6 +8,7 @@ __all__ = ['seed_for', 'stream', 'uniform', 'normal']
 # %% ../nbs/015_streams.ipynb #04345c58
 import hashlib
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -32,7 +33,7 @@ def stream(seed:int, # the run's seed
 # %% ../nbs/015_streams.ipynb #17ffe470
 def _shift(x, n):
     "The logical shift to the right that the hash wants; torch's >> is arithmetic."
-    return (x >> n) & ((1 << (64 - n)) - 1)
+    return (x >> n).bitwise_and_((1 << (64 - n)) - 1)
 
 def _signed(x): return x - (1 << 64) if x >= 1 << 63 else x
 
@@ -40,12 +41,20 @@ _GOLDEN, _MIX1, _MIX2 = map(_signed, (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x
 
 def _hash(x:Tensor) -> Tensor: # int64 -> int64
     "SplitMix64's finaliser."
-    x = x + _GOLDEN
-    x = (x ^ _shift(x, 30)) * _MIX1
-    x = (x ^ _shift(x, 27)) * _MIX2
-    return x ^ _shift(x, 31)
+    x = x + _GOLDEN  # the rest in place: passes over memory are all that it costs
+    x.bitwise_xor_(_shift(x, 30)).mul_(_MIX1)
+    x.bitwise_xor_(_shift(x, 27)).mul_(_MIX2)
+    return x.bitwise_xor_(_shift(x, 31))
 
 # %% ../nbs/015_streams.ipynb #6c26d0af
+@lru_cache(maxsize=8)
+def _kept(n): return _hash(torch.arange(n)) # of so many columns, on the host
+
+def _of_columns(n, device): # -> int64 [n]
+    "The columns' hashes; the same numbers for every batch, so a few megabytes of them are kept."
+    is_few = torch.device(device).type == "cpu" and n <= 2**18
+    return _kept(n) if is_few else _hash(torch.arange(n, device=device))
+
 def _hashed(key, indices): # int, or k of them; [N] -> int, or int64 [N], k equal parts
     "The keys' hashes, made on the host: an ordinary copy to the device would make it wait."
     if not isinstance(key, tuple): return int(_hash(torch.as_tensor(key)))
@@ -58,10 +67,9 @@ def uniform(key:int|tuple, # from `seed_for`; of several each is for an equal pa
             n:int, # numbers a sample
            ) -> Tensor: # [N,n] float32 in (0,1)
     "Uniform random numbers that are a pure function of key, sample index and column."
-    columns = torch.arange(n, device=indices.device)
     rows = _hash(indices.long() ^ _hashed(key, indices))
-    bits = _shift(_hash(rows[:, None] ^ _hash(columns)), 41)
-    return (bits.float() + 0.5) * 2.0**-23  # 23 bits and a half: neither 0 nor 1 can come out
+    bits = _shift(_hash(rows[:, None] ^ _of_columns(n, indices.device)), 41)
+    return bits.float().add_(0.5).mul_(2.0**-23)  # 23 bits and a half: neither 0 nor 1 can come out
 
 def normal(key:int, # from `seed_for`
            indices:Tensor, # [N] int64
@@ -70,5 +78,5 @@ def normal(key:int, # from `seed_for`
     "Normal random numbers keyed by sample (Box-Muller on `uniform`)."
     half = -(-n // 2)
     u = uniform(key, indices, 2 * half)
-    radius, angle = (-2 * u[:, :half].log()).sqrt(), 2 * math.pi * u[:, half:]
-    return torch.cat([radius * angle.cos(), radius * angle.sin()], 1)[:, :n]
+    radius, angle = u[:, :half].log().mul_(-2).sqrt_(), u[:, half:].mul_(2 * math.pi)
+    return torch.cat([radius * angle.cos(), radius.mul_(angle.sin_())], 1)[:, :n]

@@ -108,7 +108,7 @@ class Corrupt(Batched):
     def __init__(self, names=CORRUPTIONS, # one name or several, of `gwi.corruption.FUNCTIONS`
                  severities=(1, 2, 3, 4, 5), # one, or several
                  *,
-                 constants:str="cifar", # "cifar" (CIFAR-10-C) or "imagenet" (ImageNet-C)
+                 constants:str="cifar", # "cifar" (CIFAR-10-C), "tiny-imagenet" or "imagenet" (ImageNet-C)
                  seed:int=0):
         names = (names,) if isinstance(names, str) else tuple(names)
         severities = (severities,) if isinstance(severities, int) else tuple(severities)

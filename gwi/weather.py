@@ -15,15 +15,15 @@ import numpy as np
 import torch
 
 from .extras import needs
-from .filters import (canny, chamfer_distance, equalize_histogram, gaussian, mean_of_neighbours, motion, pixel_grid,
-                         resize_matrix, separable, shifted, truncate, zoom_matrix)
+from .filters import (banded, canny, chamfer_distance, equalize_histogram, gaussian, mean_of_neighbours, motion,
+                         pixel_grid, resize_matrix, shifted, truncate, zoom_bands)
 
 # %% ../nbs/150_weather.ipynb #5b0069d1
 def snow(images, draw, mean, spread, zoom, threshold, radius, sigma, share): # of the flakes; of the image that stays
     "Snow flakes before a whitened image (CIFAR-C generator)."
     h, w = images.shape[2:]
     layer = mean + spread * draw.normal("flakes", 1, h, w)
-    layer = separable(layer, *(zoom_matrix(side, zoom)[None] for side in (h, w)))
+    layer = banded(layer, *(zoom_bands(side, zoom, images.device) for side in (h, w)))
     layer = truncate(torch.where(layer < threshold, 0.0, layer)) / 255
     layer = motion(layer, -135 + 90 * draw.uniform("angle", 1)[:, 0], radius, sigma)
     layer = (layer * 255).round() / 255
@@ -78,35 +78,38 @@ def frost(images, draw, share, weight, scale): # share of the image that stays; 
 # %% ../nbs/150_weather.ipynb #bad0c419
 def _plasma(u, decay): # float64 [N,S,S] in (0,1), S a power of two; shrinking of the reach -> [N,S,S] in [0,1]
     "Diamond-square height maps, each stretched to [0,1] (CIFAR-C generator)."
-    heights, step, reach = torch.zeros_like(u), u.shape[1], 100.0
-    while step >= 2:
-        half = step // 2
-        noise = reach * reach * (2 * u - 1)
-        corners = heights[:, ::step, ::step]
+    heights, u, reach = u.new_zeros(len(u), 1, 1), 2 * u - 1, 100.0
+    while heights.shape[1] < u.shape[1]:  # each round twice as many rows and columns
+        corners, step = heights, u.shape[1] // heights.shape[1]
+        noise = reach * reach * u[:, ::step // 2, ::step // 2]
         right, below = corners + corners.roll(-1, 2), corners + corners.roll(-1, 1)
-        heights[:, half::step, half::step] = (right + right.roll(-1, 1)) / 4 + noise[:, half::step, half::step]
-        centres = heights[:, half::step, half::step]
-        heights[:, ::step, half::step] = (centres + centres.roll(1, 1) + right) / 4 + noise[:, ::step, half::step]
-        heights[:, half::step, ::step] = (centres + centres.roll(1, 2) + below) / 4 + noise[:, half::step, ::step]
-        step, reach = half, reach / decay
-    heights = heights - heights.amin((1, 2), keepdim=True)
-    return heights / heights.amax((1, 2), keepdim=True)
+        centres = ((right + right.roll(-1, 1)) / 4).add_(noise[:, 1::2, 1::2])
+        heights = torch.empty_like(noise)
+        heights[:, ::2, ::2], heights[:, 1::2, 1::2] = corners, centres
+        heights[:, ::2, 1::2] = (centres + centres.roll(1, 1)).add_(right).div_(4).add_(noise[:, ::2, 1::2])
+        heights[:, 1::2, ::2] = (centres + centres.roll(1, 2)).add_(below).div_(4).add_(noise[:, 1::2, ::2])
+        reach /= decay
+    heights -= heights.amin((1, 2), keepdim=True)
+    return heights.div_(heights.amax((1, 2), keepdim=True))
 
 # %% ../nbs/150_weather.ipynb #d346f979
 def fog(images, draw, amount, decay): # height of the map, decay of `_plasma`
     "A plasma is added, and the brightest value kept in place (CIFAR-C generator)."
     side = 1 << (max(images.shape[2:]) - 1).bit_length()  # 32 for CIFAR, 256 for 224 pixels
     heights = _plasma(draw.uniform("plasma", side, side), decay)[:, None, :images.shape[2], :images.shape[3]]
-    brightest = images.amax((1, 2, 3), keepdim=True)
-    return (images + amount * heights) * brightest / (brightest + amount)
+    brightest = images.flatten(1).amax(1).view(-1, 1, 1, 1)
+    return (images + amount * heights).mul_(brightest).div_(brightest + amount)
 
 # %% ../nbs/150_weather.ipynb #3231cc8f
 def _rain(layer, strength): # float64 [N,H,W], thresholded noise; of the brightest drop -> [N,H,W] in [0,strength]
     "How much water lies on each pixel (CIFAR-C generator)."
-    layer = (layer * 255 + 1e-3).floor() % 256  # NumPy's cast wraps round
+    layer = (layer * 255 + 1e-3).floor()
+    layer -= (layer / 256).floor() * 256  # NumPy's cast wraps round
     near = equalize_histogram((mean_of_neighbours(chamfer_distance(canny(layer, 50, 150), 20)) + 1e-4).floor())
-    emboss = zip((-2, -1, 0, -1, 1, 1, 0, 1, 2), shifted(near, border="reflect"))
-    water = layer * mean_of_neighbours(sum(k * s for k, s in emboss).clamp(0, 255)).round()
+    above, left, here, right, below = shifted(near, [(-1, 0), (0, -1), (0, 0), (0, 1), (1, 0)], "reflect")
+    first, last = shifted(near, [(-1, -1), (1, 1)], "reflect")
+    emboss = (last - first).mul_(2).add_(here).add_(right).add_(below).sub_(above).sub_(left)
+    water = layer * mean_of_neighbours(emboss.clamp_(0, 255)).round()
     return water / water.amax((1, 2), keepdim=True).clamp(min=1e-9) * strength
 
 def spatter(images, draw, mean, spread, sigma, threshold, strength, mud): # of the noise; of its blobs; mud or rain

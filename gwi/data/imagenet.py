@@ -18,6 +18,7 @@ from ..corruption import FUNCTIONS
 from .layout import is_picture
 from .packed import Tree, is_archive, tree_of
 from .streaming import Files
+from ..extras import needs
 
 # %% ../../nbs/data/233_imagenet.ipynb #effcbb33
 _TRUTH, _META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
@@ -38,6 +39,7 @@ def _devkit(tree) -> dict:
 def validation_labels(devkit:dict, # the contents of the two files
                      ) -> tuple: # labels int64 [50000] by number of the image, WordNet ids, sorted
     "What ImageNet's validation images show."
+    needs("data", "scipy", by="ImageNet's devkit")
     from scipy.io import loadmat  # here alone: it takes half a second
     synsets = loadmat(BytesIO(devkit[_META]), squeeze_me=True)["synsets"]
     ids = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in synsets if int(s["num_children"]) == 0}

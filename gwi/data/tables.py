@@ -21,6 +21,7 @@ from ..extras import needs
 class _Parquet:
     "A parquet file."
     def __init__(self, path):
+        needs("parquet", "pyarrow", by=Path(path).name)
         import pyarrow.parquet
         self.file, self.lock = pyarrow.parquet.ParquetFile(path, memory_map=True), threading.Lock()
         self.schema = self.file.schema_arrow
@@ -32,6 +33,7 @@ class _Parquet:
 class _Arrow:
     "An arrow file: a stream, as `datasets` writes it, or one that can be entered anywhere."
     def __init__(self, path):
+        needs("parquet", "pyarrow", by=Path(path).name)
         import pyarrow as pa
         source = pa.memory_map(str(path))
         try: reader = pa.ipc.open_stream(source)
@@ -44,7 +46,7 @@ class _Arrow:
 @lru_cache(None)
 def _opened(path:Path, changed):
     "The table of a file. ValueError: it is none."
-    needs("parquet", "pyarrow", by=f"gwi.data.tables, for {path.name},")
+    needs("parquet", "pyarrow", by=path.name)
     import pyarrow as pa
     try: return (_Parquet if path.suffix == ".parquet" else _Arrow)(path)
     except pa.ArrowException as e:

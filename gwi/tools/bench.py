@@ -311,7 +311,7 @@ COMPARISONS = {
                                                             fixed=dict(batch=4, channels=32, resolution=8, groups=2)))}
 MODULES = ("tools.measure", "tools.bench", "tools.formulas", "tools.reference", "params", "runs", "streams", "augmix",
            "augment", "weights", "models", "kernels", "grouping_kernel", "grouping", "map_kernels", "weighting",
-           "inhibition", "objective", "batches", "train", "filters", "weather", "bar", "corruption", "attack",
+           "inhibition", "objective", "batches", "train", "filters", "weather", "bar", "blurs", "corruption", "attack",
            "data.streaming")  # what a number depends on
 
 # %% ../../nbs/tools/530_bench.ipynb #53aa0008
