@@ -38,7 +38,7 @@ _TRAINING = ("processes", "streams", "data.datasets", "data.streaming", "augmix"
              "weights", "models", *_INHIBITION, "dropping", "updating", "objective", "compiled", "batches",
              "checkpoint", "train")
 _TESTING = ("processes", "data.datasets", "data.streaming", "augmix", "augment", "weights", "models", "objective",
-            "checkpoint", "measures", "predictions", "evaluate")
+            "checkpoint", "measures", "predictions", "scoring", "evaluate")
 _CORRUPTING = ("filters", "weather", "bar", "corruption", "data.corrupted")
 _CORRUPTED = (*_TESTING, *_CORRUPTING)
 _ATTACKED = (*_TESTING, "streams", "attack")
