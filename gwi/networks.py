@@ -132,14 +132,14 @@ def _from_file(source, weights, part, mean, std) -> Loaded:
     if not isinstance(net, nn.Module): raise ValueError(f"{source} returned no nn.Module that weights= could fill")
     return Loaded(load_weights(net, weights, part), name, None, mean, std, notes=_other_parts(weights, part))
 
-# %% ../nbs/182_networks.ipynb #b8e977ac
+# %% ../nbs/182_networks.ipynb #b6863e47
 class Foreign(nn.Module):
     "A program that is no module of ours: on its own device, perhaps for a fixed number of images."
-    def __init__(self, run:Callable, device="cpu", batch:int|None=None):
+    def __init__(self, run:Callable, device=None, batch:int|None=None): # None: wherever the images are; as many as they are
         super().__init__()
         self.run, self.device, self.batch = [run], device, batch  # in a list: its modes and parts are its own
     def forward(self, images:Tensor) -> Tensor:
-        here = images.to(self.device)
+        here = images if self.device is None else images.to(self.device)
         if self.batch is None: return self.run[0](here).to(images.device)
         parts = [self._filled_up(part) for part in here.split(self.batch)]
         return torch.cat(parts).to(images.device)
