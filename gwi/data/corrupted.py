@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KEPT', 'read_corrupted', 'generate', 'read_corrupted_files', 'severities', 'origin', 'fetch_corrupted', 'prepare',
-           'OnDevice', 'Made']
+           'OnDevice', 'made_sets', 'Made']
 
 # %% ../../nbs/data/240_corrupted.ipynb #6fcbba93
 import hashlib
@@ -333,6 +333,15 @@ class OnDevice(Images):
         return Images(self.keep(np.asarray(indices)).images.cpu().numpy(), self.labels[indices])
 
 # %% ../../nbs/data/240_corrupted.ipynb #d9a4718a
+def made_sets(images, # uint8 [n,H,W,3], a tensor on the device
+              labels, # [n]
+              name:str, # a corruption
+              severities, # of 1..5
+              **options, # of `corrupt`: seed, indices, constants
+             ) -> list[OnDevice]: # one a severity
+    "The corrupted sets of images that are on the device already."
+    return [OnDevice(corrupt(images, name, severity, **options), labels) for severity in severities]
+
 KEPT = 2**30  # bytes of corrupted images that each process keeps on the device (2,000 images, 19 corruptions: 0.6 GB)
 
 class Made:
@@ -353,7 +362,6 @@ class Made:
         "The five corrupted test sets of a corruption."
         if name in self.kept: return self.kept[name]
         options = dict(seed=self.corruption.seed, indices=self.chosen, constants=self.corruption.constants)
-        levels = [corrupt(self.images, name, severity, **options) for severity in range(1, 6)]
-        sets = [OnDevice(images, self.labels) for images in levels]
+        sets = made_sets(self.images, self.labels, name, range(1, 6), **options)
         if 5 * self.images.numel() * (len(self.kept) + 1) <= KEPT: self.kept[name] = sets
         return sets
