@@ -6,7 +6,7 @@
 __all__ = ['corruptions_named', 'constants_for', 'severities_of', 'Examined', 'corruption_records', 'attack_records',
            'answers_of', 'network_digest', 'robustness']
 
-# %% ../nbs/384_examine.ipynb #b967d5db
+# %% ../nbs/384_examine.ipynb #3ab973bc
 import hashlib
 import json
 import math
@@ -14,10 +14,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from . import console, devices, planning, scoring
+from . import console, planning, scoring
 from .classifier import Classifier, device_for, measured, order_of
 from .corruption import CONSTANTS, FUNCTIONS
 from .data.datasets import first_per_class
@@ -32,7 +31,7 @@ from .report.naming import label
 from .report.robust import Report, rows_of
 from .rows import hardware
 
-# %% ../nbs/384_examine.ipynb #d6173b25
+# %% ../nbs/384_examine.ipynb #610a9b24
 _GROUPS = {"15": CORRUPTIONS, "19": CORRUPTIONS + HELD_OUT, "all": CORRUPTIONS + HELD_OUT, "bar": BAR}
 
 def corruptions_named(names) -> tuple: # names of corruptions; "15", "19" or "bar": those
@@ -44,17 +43,19 @@ def corruptions_named(names) -> tuple: # names of corruptions; "15", "19" or "ba
                              f"{', '.join(FUNCTIONS)}")
     return tuple(dict.fromkeys(names))
 
+_SIZES = {"cifar": 32, "tiny-imagenet": 64, "imagenet": 224} # sides of the published sets
+
 def constants_for(size:int, # side of the images, pixels
                   chosen:str|None=None) -> tuple[str,list]: # constants; what must be said
     "Whose constants corruptions have: those of the published set of the nearest size."
     if chosen is not None:
         if chosen not in CONSTANTS: raise ValueError(f"constants is {chosen!r}; known: {', '.join(CONSTANTS)}")
         return chosen, []
-    sizes = {name: side for name, side in (("cifar", 32), ("tiny-imagenet", 64), ("imagenet", 224)) if name in CONSTANTS}
+    sizes = {name: side for name, side in _SIZES.items() if name in CONSTANTS}
     name = min(sizes, key=lambda one: abs(math.log(size / sizes[one])))
     if sizes[name] == size: return name, []
-    return name, [f"Corruptions have the constants of {name} ({sizes[name]} pixels), the nearest to {size} pixels: their "
-                  "strength is a choice; constants= takes another."]
+    return name, [f"Corruptions have the constants of {name} ({sizes[name]} pixels), the nearest to {size} pixels: "
+                  "their strength is a choice; constants= takes another."]
 
 def severities_of(values) -> tuple:
     "Severities, in order. ValueError for one that is not 1 to 5."
@@ -169,7 +170,7 @@ def _about(seen, asked, plan, *, name, network, lines, seconds, missing, digest)
         attack=asdict(asked.attacks) if asked.attacks else {}, versions=f"torch {torch.__version__}",
         hardware=hardware())
 
-# %% ../nbs/384_examine.ipynb #aa2ce52c
+# %% ../nbs/384_examine.ipynb #ade94f61
 def robustness(model, # a network or a function of a batch, or what `gwi.networks.load_network` gives
                data, # images with labels, in any form of `gwi.data.given`: (images, labels), Dataset, loader, folder
                *, corruptions="15", # names; "15", "19", "bar"; (): none
@@ -201,9 +202,9 @@ def robustness(model, # a network or a function of a batch, or what `gwi.network
     found = given(data, size=size or loaded.size, classes=classes)
     classifier = Classifier(loaded.model, mean=mean, std=std, transform=transform, dtype=dtype,
                             size=size or (loaded.size if loaded.is_fixed else None))
+    was_training, normalises = _was_training(loaded.model), mean is not None or transform is not None
     with measured(classifier, device_for(loaded.model, device)):
-        normalises = mean is not None or transform is not None
-        seen = _look(classifier, found, outputs, _was_training(loaded.model), normalises)
+        seen = _look(classifier, found, outputs, was_training, normalises)
         seen.findings += [Finding("note", words, False) for words in loaded.notes]
         chosen, said = constants_for(seen.data.images.size, constants) if names else ("cifar", [])
         seen.findings += [Finding("note", words, False) for words in said]
@@ -211,7 +212,8 @@ def robustness(model, # a network or a function of a batch, or what `gwi.network
         return _measure(seen, asked, n, minutes, folder, workers, name or loaded.name, loaded.name)
 
 def _check_numbers(n, minutes):
-    if n is not None and (not isinstance(n, int) or n < 1): raise ValueError(f"n is {n!r}; a number of images is needed")
+    if n is not None and (not isinstance(n, int) or n < 1):
+        raise ValueError(f"n is {n!r}; a number of images is needed")
     if minutes is not None and not minutes > 0: raise ValueError(f"minutes is {minutes!r}; it must be above 0")
 
 def _possible(wanted, seen:Examined) -> scoring.Attacks|None: # the attacks that this network allows

@@ -18,11 +18,11 @@ from .models import NORMALISATION
 from .predictions import to_device
 from .proportions import mcnemar, wilson
 
-# %% ../nbs/326_findings.ipynb #9d2319b2
+# %% ../nbs/326_findings.ipynb #00986821
 @dataclass(frozen=True)
 class Finding:
     "Something that must be said beside the numbers."
-    kind: str             # "training", "probabilities", "random", "gradient", "chance", "order", "input", "suspect", "note"
+    kind: str             # "training", "probabilities", "random", "gradient", "chance", "order", "input", ...
     words: str            # a sentence
     is_serious: bool = True # whether numbers may be wrong because of it
 
@@ -79,7 +79,7 @@ def first_look(classifier:Classifier, # in eval mode, on the device
     findings = [Finding(kind, _SAID[kind], kind == "random") for kind, holds in found.items() if holds]
     return Looked(logits.shape[1], shares, has_gradient, is_random, findings)
 
-# %% ../nbs/326_findings.ipynb #fcb9bc3a
+# %% ../nbs/326_findings.ipynb #1c8988c3
 def checked_classes(n_outputs:int, # of the network
                     classes:list, # names of the data's classes
                     is_named:bool, # whether they are names, or numbers for want of names
@@ -89,7 +89,7 @@ def checked_classes(n_outputs:int, # of the network
     if n == n_outputs: return classes
     if not is_named and n < n_outputs: return [*classes, *map(str, range(n, n_outputs))]  # the last do not occur
     raise ValueError(f"the network has {n_outputs} outputs, the data {n} classes ({', '.join(map(repr, classes[:4]))}, "
-                     "...): say what the outputs are, in their order: outputs=[names], of which the data's must be some")
+                     "...): say what the outputs are, in their order: outputs=[names], the data's among them")
 
 # %% ../nbs/326_findings.ipynb #bad0f3fb
 class _Otherwise(nn.Module):
@@ -157,7 +157,7 @@ def _other_order(predicted, labels, right):
     return [Finding("order", f"Its answers fit the labels in another order ({share:.0%} right): {moved}. "
                              "Give outputs=[names] in the network's order.")]
 
-# %% ../nbs/326_findings.ipynb #36fb0d4a
+# %% ../nbs/326_findings.ipynb #0921da9e
 def of_attacks(records:list[dict], # of the protocol attack
                zero:float, # share of right answers whose gradient is exactly zero
               ) -> list[Finding]:
@@ -168,7 +168,7 @@ def of_attacks(records:list[dict], # of the protocol attack
                                 "that follow it stand still there, and the errors under them are too small."))
     doubtful = [f"{r['condition']} at {r['level']:g}/255" for r in records if r["metric"] == "suspect" and r["value"]]
     if doubtful:
-        findings.append(Finding("suspect", f"Not to be believed: {', '.join(doubtful)}. A stronger attack found clearly "
-                                "less than a weaker one, a larger radius less than a smaller one, or gradients are zero: "
-                                "signs of a masked gradient."))
+        findings.append(Finding("suspect", f"Not to be believed: {', '.join(doubtful)}. A stronger attack found "
+                                "clearly less than a weaker one, a larger radius less than a smaller one, or gradients "
+                                "are zero: signs of a masked gradient."))
     return findings

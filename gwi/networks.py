@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SOURCES', 'FORMS', 'Loaded', 'Foreign', 'kind_of', 'load_network']
 
-# %% ../nbs/182_networks.ipynb #5396c957
+# %% ../nbs/182_networks.ipynb #8a2febfd
 import importlib.util
 import inspect
 import sys
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from . import devices
-from .models import ARCHITECTURES, NORMALISATION, create
+from .models import NORMALISATION, create
 from .weights import load_weights, outputs_in, read_weights, start_from, wrappings_of
 
 # %% ../nbs/182_networks.ipynb #7feda66b
@@ -132,10 +132,12 @@ def _from_file(source, weights, part, mean, std) -> Loaded:
     if not isinstance(net, nn.Module): raise ValueError(f"{source} returned no nn.Module that weights= could fill")
     return Loaded(load_weights(net, weights, part), name, None, mean, std, notes=_other_parts(weights, part))
 
-# %% ../nbs/182_networks.ipynb #b6863e47
+# %% ../nbs/182_networks.ipynb #cdba8c1b
 class Foreign(nn.Module):
     "A program that is no module of ours: on its own device, perhaps for a fixed number of images."
-    def __init__(self, run:Callable, device=None, batch:int|None=None): # None: wherever the images are; as many as they are
+    def __init__(self, run:Callable,
+                 device=None, # None: wherever the images are
+                 batch:int|None=None): # None: any number of images
         super().__init__()
         self.run, self.device, self.batch = [run], device, batch  # in a list: its modes and parts are its own
     def forward(self, images:Tensor) -> Tensor:
@@ -174,15 +176,18 @@ def _exported(path) -> Loaded:
 def _script(path) -> Loaded:
     return Loaded(torch.jit.load(path, map_location=devices.device()), path.stem)
 
-# %% ../nbs/182_networks.ipynb #6d24edde
+# %% ../nbs/182_networks.ipynb #fa671cc6
 def _onnx(path) -> Loaded:
     try: import onnxruntime
     except ImportError:
-        raise ModuleNotFoundError(f"{path.name} needs onnxruntime: pip install onnxruntime", name="onnxruntime") from None
-    chosen = [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in onnxruntime.get_available_providers()]
+        words = f"{path.name} needs onnxruntime: pip install onnxruntime"
+        raise ModuleNotFoundError(words, name="onnxruntime") from None
+    there = onnxruntime.get_available_providers()
+    chosen = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in there]
     session = onnxruntime.InferenceSession(str(path), providers=chosen)
     wanted, (first, *_) = session.get_inputs()[0], session.get_outputs()
-    if len(wanted.shape) != 4: raise ValueError(f"{path.name}: its input is {wanted.shape}; images [B,3,H,W] are needed")
+    if len(wanted.shape) != 4:
+        raise ValueError(f"{path.name}: its input is {wanted.shape}; images [B,3,H,W] are needed")
     is_last = wanted.shape[3] == 3 and wanted.shape[1] != 3  # [B,H,W,3], as TensorFlow has it
     dtype = torch.float16 if "float16" in wanted.type else torch.float32
     def run(images):

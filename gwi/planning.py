@@ -6,9 +6,9 @@
 __all__ = ['LIBRARY', 'LEAST', 'SHARES', 'attacks_named', 'radii_of', 'Speed', 'probe', 'Plan', 'make_plan', 'duration',
            'plan_lines']
 
-# %% ../nbs/327_planning.ipynb #00fb9ded
+# %% ../nbs/327_planning.ipynb #ea861f58
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -16,7 +16,7 @@ from . import devices
 from .attack import ascend
 from .classifier import Classifier
 from .corruption import corrupt
-from .predictions import batch_size, to_device
+from .predictions import to_device
 from .protocols import ATTACKS
 from .scoring import Attacks
 

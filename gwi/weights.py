@@ -38,7 +38,7 @@ def _tensors(path): # -> what the file holds
                          f"damaged ({type(error).__name__})") from None
 
 WRAPPINGS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights", "params", "module",
-             "state_dict_ema", "model_ema", "ema_state_dict", "ema")  # keys of checkpoints; the first that is there counts
+             "state_dict_ema", "model_ema", "ema_state_dict", "ema")  # keys of checkpoints; the first there counts
 
 def wrappings_of(state) -> list[str]: # as of `WRAPPINGS`
     "Under which keys a checkpoint holds dictionaries that may be weights."
@@ -55,8 +55,8 @@ def read_weights(path:Path, # safetensors, or a torch file of tensors alone
     while found := wrappings_of(state): state, part = state[part or found[0]], None
     if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()):
         keys = f"; its keys: {', '.join(map(str, list(state)[:8]))}" if isinstance(state, dict) and state else ""
-        raise ValueError(f"{path.name} holds no weights: expected a dictionary of tensors, alone or under 'state_dict', "
-                         f"'model', 'ema', ...{keys}")
+        raise ValueError(f"{path.name} holds no weights: expected a dictionary of tensors, alone or under "
+                         f"'state_dict', 'model', 'ema', ...{keys}")
     return {re.sub(r"^(module\.|_orig_mod\.)+", "", k): v for k, v in state.items()}
 
 # %% ../nbs/175_weights.ipynb #4219abe5
@@ -111,7 +111,8 @@ def cause(ours:dict, # name -> tensor, of the network
     missing, extra = (sorted(a.keys() - both) for a in (ours, theirs))
     other, few = [k for k in ours if k in both and ours[k].shape != theirs[k].shape], len(ours) / 10
     if len(both) < few:
-        return f"another architecture: the file's names begin with {_firsts(theirs)}, the network's with {_firsts(ours)}"
+        return (f"another architecture: the file's names begin with {_firsts(theirs)}, the network's with "
+                f"{_firsts(ours)}")
     if missing and not extra and all(k.endswith(_STATISTICS) for k in missing):
         return "only the parameters were saved, without BatchNorm's statistics: save model.state_dict()"
     if extra and not missing and not {k.partition(".")[0] for k in extra} & {k.partition(".")[0] for k in ours}:

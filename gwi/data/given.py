@@ -68,11 +68,11 @@ def as_pixels(images:np.ndarray, scale:float # from `scale_of`
                          "one kind?")
     return levels.round().astype(np.uint8)
 
-# %% ../../nbs/data/243_given.ipynb #bd76c72f
+# %% ../../nbs/data/243_given.ipynb #d4412f30
 def _pair(item): # of a data set -> image, label
     if isinstance(item, dict): return _of_dictionary(item)
     if isinstance(item, (tuple, list)) and len(item) >= 2: return item[0], item[1]
-    raise ValueError(f"the data set gives a {type(item).__name__}; (image, label), or a dictionary of the two, is needed")
+    raise ValueError(f"the data set gives a {type(item).__name__}; (image, label), or a dictionary of both, is needed")
 
 def _of_dictionary(item):
     image = next((k for k in ("image", "img", "pixel_values", "images") if k in item), None)
@@ -138,7 +138,7 @@ class Items:
         def read(indices): return torch.from_numpy(self.select(indices).images), indices
         for images, indices in Loader(read, parts, workers): yield images.numpy(), self.labels[indices]
 
-# %% ../../nbs/data/243_given.ipynb #69c8abbc
+# %% ../../nbs/data/243_given.ipynb #1e146039
 KEPT = 2**30  # bytes of images that are kept in memory; what is larger is read as needed
 
 @dataclass(frozen=True)
@@ -154,7 +154,8 @@ def fingerprint(given:Given) -> str: # 16 hex digits
     "Which images these are: of arrays their pixels, of files their names and sizes, of data sets labels and some."
     whole, images = hashlib.sha256(np.ascontiguousarray(given.images.labels).tobytes()), given.images
     if isinstance(images, Files):
-        for name in images.names: whole.update(name + b"\0%d" % os.stat(os.path.join(images.root, os.fsdecode(name))).st_size)
+        for name in images.names:
+            whole.update(name + b"\0%d" % os.stat(os.path.join(images.root, os.fsdecode(name))).st_size)
         whole.update(str(images.size).encode())
         return whole.hexdigest()[:16]
     places = np.unique(np.linspace(0, len(images) - 1, 16).astype(int)) if isinstance(images, Items) else slice(None)
@@ -275,7 +276,7 @@ def _size_of(files) -> tuple: # side of the squares; what must be said
     if len(sides) == 1 and len(set(*sides)) == 1: return sides.pop()[0], []
     return USUAL, [f"pictures of different sizes: their largest centred squares, scaled to {USUAL} × {USUAL}"]
 
-# %% ../../nbs/data/243_given.ipynb #fd23c167
+# %% ../../nbs/data/243_given.ipynb #7e61cf0b
 def given(data, # as in the table above, or what this function gave
           *, size:int|None=None, # side of pictures that have sizes of their own, pixels
           classes=None, # names, label by label; None: the data's own
@@ -291,4 +292,4 @@ def given(data, # as in the table above, or what this function gave
     if hasattr(data, "shape"): raise ValueError("images without labels; give (images, labels)")
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"): return of_dataset(data, size, classes, name)
     if hasattr(data, "__iter__"): return of_batches(data, size, classes, name or "images")
-    raise ValueError(f"a {type(data).__name__} holds no images; (images, labels), a data set, a loader or a folder does")
+    raise ValueError(f"a {type(data).__name__} holds no images; (images, labels), a data set, a loader, a folder does")

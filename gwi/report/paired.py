@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COLUMNS', 'check_pair', 'Comparison', 'compare', 'verdict', 'shown_table']
 
-# %% ../../nbs/report/383_paired.ipynb #17387f36
+# %% ../../nbs/report/383_paired.ipynb #d1322928
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from ..proportions import difference
 from . import figures, page
 from .inference import holm
 from .naming import text
-from .robust import Report, rows_of
+from .robust import Report
 
 # %% ../../nbs/report/383_paired.ipynb #d0903a39
 def _shared(first, second) -> tuple: # Measures -> wrong answers on the images that both have
@@ -46,7 +46,7 @@ def check_pair(first:Report, second:Report):
     if differ := _differ(first, second):
         raise ValueError(f"compare: {names} were measured differently ({', '.join(differ)}); measure both alike")
 
-# %% ../../nbs/report/383_paired.ipynb #8743da5d
+# %% ../../nbs/report/383_paired.ipynb #dfff5639
 COLUMNS = ["reference", "network", "what", "first", "second", "difference", "low", "high", "p", "n"]
 
 def _lines(first:Report, second:Report) -> list:
@@ -71,7 +71,7 @@ class Comparison:
     def names(self) -> list[str]: return [report.name for report in self.reports]
 
 def compare(*reports:Report) -> Comparison: # two or more; the first is what the others are compared with
-    "Differences of the errors on the same images, with intervals. ValueError: not the same images, or not measured alike."
+    "Differences of the errors on the same images, with intervals. ValueError: other images, or not measured alike."
     if len(reports) < 2: raise ValueError("compare: two reports or more are needed")
     if len({report.name for report in reports}) < len(reports):
         raise ValueError(f"compare: two reports are called {reports[0].name!r}; give them names: name=")
@@ -83,7 +83,7 @@ def compare(*reports:Report) -> Comparison: # two or more; the first is what the
     table.loc[single, "p"] = holm(table.p[single])
     return Comparison(table, reports)
 
-# %% ../../nbs/report/383_paired.ipynb #c8b392e4
+# %% ../../nbs/report/383_paired.ipynb #81535101
 def verdict(found:Comparison) -> list[str]: # sentences
     "What the intervals tell apart: clean error and the mean under corruptions."
     sentences = []
@@ -91,8 +91,9 @@ def verdict(found:Comparison) -> list[str]: # sentences
         means = part[(part.what == "clean") | part.p.isna()].groupby("what", sort=False).first().head(2)
         for what, r in means.iterrows():
             way = "less" if r.high < 0 else "more" if r.low > 0 else "not clearly less or more"
-            sentences.append(f"{name} errs {way} than {found.names[0]} ({what}): {r.second:.1f} % against {r['first']:.1f} %, "
-                             f"a difference of {r.difference:+.1f} points ({r.low:+.1f} to {r.high:+.1f}).")
+            by = f"a difference of {r.difference:+.1f} points ({r.low:+.1f} to {r.high:+.1f})"
+            sentences.append(f"{name} errs {way} than {found.names[0]} ({what}): {r.second:.1f} % against "
+                             f"{r['first']:.1f} %, {by}.")
     return sentences
 
 @patch

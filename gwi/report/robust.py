@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Report', 'rows_of', 'Measure', 'rows_text', 'load_report', 'verdict', 'shown_table', 'html']
 
-# %% ../../nbs/report/381_robust.ipynb #9bd8e8f3
+# %% ../../nbs/report/381_robust.ipynb #a842a329
 import io
 import json
 from dataclasses import dataclass
@@ -23,7 +23,6 @@ from ..proportions import ece_interval, interval_of, wilson
 from ..protocols import BAR, CORRUPTIONS, HELD_OUT
 from . import figures, page
 from .naming import label, text
-from .reading import NAMES, level_text
 from ..rows import COLUMNS
 
 # %% ../../nbs/report/381_robust.ipynb #1c4d482a
@@ -93,8 +92,9 @@ def measures(self:Report) -> dict: # title -> Measure
     if "attack" in answers: found += _attacked(answers["attack"])
     return {measure.title: measure for measure in found}
 
-# %% ../../nbs/report/381_robust.ipynb #dfdcebbc
-def _line(title, share, low, high, n): return dict(what=title, value=100 * share, low=100 * low, high=100 * high, n=int(n))
+# %% ../../nbs/report/381_robust.ipynb #342a4900
+def _line(title, share, low, high, n): # in per cent
+    return dict(what=title, value=100 * share, low=100 * low, high=100 * high, n=int(n))
 
 def _calibrations(answers) -> list:
     "ECE, clean and under the 15 corruptions."
@@ -177,7 +177,7 @@ def figure(self:Report) -> Figure:
     for ax in axes: ax.set_axis_off()
     return figure
 
-# %% ../../nbs/report/381_robust.ipynb #02a033b7
+# %% ../../nbs/report/381_robust.ipynb #06af28a5
 def _flat(answers): return {f"{protocol}:{key}": a for protocol, of in answers.items() for key, a in of.items()}
 
 def _nested(flat):
@@ -190,7 +190,8 @@ def _nested(flat):
 def rows_text(rows:pd.DataFrame) -> str: # CSV
     "Rows as the pipeline writes them: values with ten significant digits."
     def short(x): return format(x, ".10g") if isinstance(x, (int, float, np.number)) else x
-    return rows.assign(value=rows.value.map(short), level=rows.level.map(short)).to_csv(index=False, lineterminator="\n")
+    shortened = rows.assign(value=rows.value.map(short), level=rows.level.map(short))
+    return shortened.to_csv(index=False, lineterminator="\n")
 
 @patch
 def save(self:Report, folder) -> Path: # report.html in it
@@ -209,14 +210,14 @@ def load_report(folder) -> Report:
     "What `save` wrote. FileNotFoundError or ValueError says what is missing or damaged."
     folder = Path(folder)
     if not (folder / "about.json").is_file():
-        raise FileNotFoundError(f"{folder}: holds no about.json, so no report; gwi.robustness(...).save(folder) makes one")
+        raise FileNotFoundError(f"{folder}: holds no about.json, so no report; robustness(...).save(folder) makes one")
     try:
         with np.load(folder / "answers.npz", allow_pickle=False) as file: answers = _nested(dict(file))
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         return Report(pd.read_csv(folder / "rows.csv", keep_default_na=False), answers, about)
     except (ValueError, KeyError, OSError) as e: raise ValueError(f"{folder}: no whole report ({e})") from None
 
-# %% ../../nbs/report/381_robust.ipynb #99389255
+# %% ../../nbs/report/381_robust.ipynb #24b665ba
 def verdict(report:Report) -> str: # plain text
     "The errors in a sentence or two."
     measures = report.measures()
@@ -236,21 +237,23 @@ def shown_table(table:pd.DataFrame, name:str) -> str: # HTML
     return page.html_table([["", "error (%)", "95 % interval", "images"], *map(cells, table.itertuples())], name)
 
 def _figure_words(report):
-    title = {(True, True): "robust.figure", (True, False): "robust.figure.alone", (False, True): "robust.figure.attacks"}
+    title = {(True, True): "robust.figure", (True, False): "robust.figure.alone",
+             (False, True): "robust.figure.attacks"}
     has = tuple(bool(report.answers.get(name)) for name in ("corruption", "attack"))
     if has not in title: return ""
     measures = report.measures()
     clean = f"{100 * measures['clean'].wrong.mean():.1f} %" if "clean" in measures else "not measured"
     return text(title[has], **({} if title[has].endswith("attacks") else dict(clean=clean)))
 
-# %% ../../nbs/report/381_robust.ipynb #015b9fae
+# %% ../../nbs/report/381_robust.ipynb #48059be3
 def _items(lines) -> str: # HTML
     return "<ul>" + "".join(f"<li>{page.plain(line)}</li>" for line in lines) + "</ul>" if lines else ""
 
 def _done(about) -> str: # HTML
     "What was run, on what, how long."
     spent = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in about["seconds"].items())
-    facts = {"Network": about["network"], "Data": f"{about['data']}, {about['of']:,} images, {len(about['classes'])} classes",
+    data = f"{about['data']}, {about['of']:,} images, {len(about['classes'])} classes"
+    facts = {"Network": about["network"], "Data": data,
              "Constants of the corruptions": about["corruption"].get("constants", ""), "Seed": about["seed"],
              "Time": spent, "Versions": about["versions"], "Hardware": about["hardware"]}
     pairs = "".join(f"<dt>{page.plain(k)}</dt><dd>{page.plain(v)}</dd>" for k, v in facts.items())
@@ -261,11 +264,12 @@ def html(report:Report, folder:Path, # with the figure
         ) -> str: # HTML
     "The page of a report."
     about, words = report.about, _figure_words(report)
+    caption = text("robust.caption", name=report.name, data=about["data"])
     missing = [text("robust.unfinished", missing=", ".join(about["missing"]))] if about["missing"] else []
     sections = {
         "Verdict": f"<p>{page.plain(verdict(report))}</p>" + _items([*missing, *report.findings])
                    + (page.figure(folder, "figure", words, 1) if words else ""),
-        "Numbers": f'<p class="caption">{page.plain(text("robust.caption", name=report.name, data=about["data"]))}</p>\n'
+        "Numbers": f'<p class="caption">{page.plain(caption)}</p>\n'
                    + shown_table(report.table(), "Errors with intervals"),
         "What was done": _done(about),
         "Limits": f"<p>{page.plain(text('robust.limits'))}</p>",
