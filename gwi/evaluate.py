@@ -19,7 +19,7 @@ from . import answers, console, corruption, devices, params, paths, processes, r
 from .checkpoint import load_model
 from .data import corrupted, datasets
 from .inhibition import GroupWiseInhibition, diversity
-from .measures import errors_per_class, features_at, grad_cam, is_wrong, occluded, record
+from .measures import features_at, grad_cam, is_wrong, occluded, record
 from .predictions import batch_size, outputs, predict, to_device
 from .protocols import CORRUPTIONS, EVALUATIONS, IN_ROWS, PROTOCOLS
 from .runs import Run, corrupted_dir, data_dir, make_run, parse_run, rows_path, weights_path

@@ -6,7 +6,7 @@
 __all__ = ['corruptions_named', 'constants_for', 'severities_of', 'Examined', 'corruption_records', 'attack_records',
            'answers_of', 'network_digest', 'robustness']
 
-# %% ../nbs/384_examine.ipynb #3ab973bc
+# %% ../nbs/384_examine.ipynb #9f7e0e65
 import hashlib
 import json
 import math
@@ -20,7 +20,7 @@ from . import console, planning, scoring
 from .classifier import Classifier, device_for, measured, order_of
 from .corruption import CONSTANTS, FUNCTIONS
 from .data.datasets import first_per_class
-from .data.given import Given, fingerprint, given
+from .data.inputs import Inputs, fingerprint, inputs
 from .findings import Finding, checked_classes, first_look, of_answers, of_attacks, otherwise
 from .measures import record
 from .networks import Loaded
@@ -63,14 +63,14 @@ def severities_of(values) -> tuple:
     if values and all(type(v) is int and 1 <= v <= 5 for v in values): return tuple(sorted(set(values)))
     raise ValueError(f"severities is {values!r}; some of 1 to 5 are needed")
 
-# %% ../nbs/384_examine.ipynb #59232dd8
+# %% ../nbs/384_examine.ipynb #cb67984f
 _FEW = 256  # images of a first look
 
 @dataclass
 class Examined:
     "A network and images that fit together, and what must be said of them."
     classifier: Classifier # in eval mode, on the device
-    data: Given            # its classes are the network's outputs
+    data: Inputs            # its classes are the network's outputs
     findings: list
     has_attacks: bool      # whether a gradient comes back, the same each time
 
@@ -86,7 +86,7 @@ def _was_training(model) -> bool: # torch.export's programs have no modes
     is_module = isinstance(model, torch.nn.Module) and "eval" not in vars(model)
     return is_module and any(m.training for m in model.modules())
 
-def _look(classifier, data:Given, names, was_training, normalises) -> Examined:
+def _look(classifier, data:Inputs, names, was_training, normalises) -> Examined:
     "Look at the network and the data; the classifier gets the order of the classes."
     few = data.images.select(first_per_class(data.images.labels, min(_FEW, len(data.images))))
     looked = first_look(classifier, to_device(few.images[:16]), was_training)
@@ -170,9 +170,9 @@ def _about(seen, asked, plan, *, name, network, lines, seconds, missing, digest)
         attack=asdict(asked.attacks) if asked.attacks else {}, versions=f"torch {torch.__version__}",
         hardware=hardware())
 
-# %% ../nbs/384_examine.ipynb #ade94f61
+# %% ../nbs/384_examine.ipynb #c96f011c
 def robustness(model, # a network or a function of a batch, or what `gwi.networks.load_network` gives
-               data, # images with labels, in any form of `gwi.data.given`: (images, labels), Dataset, loader, folder
+               data, # images with labels, in any form of `gwi.data.inputs`: (images, labels), Dataset, loader, folder
                *, corruptions="15", # names; "15", "19", "bar"; (): none
                severities=(1, 2, 3, 4, 5),
                attacks=("fgsm", "pgd20"), # also "pgd100x5", "autoattack"; (): none
@@ -199,7 +199,7 @@ def robustness(model, # a network or a function of a batch, or what `gwi.network
     levels, wanted = severities_of(severities), planning.attacks_named(attacks, seed)
     _check_numbers(n, minutes)
     if transform is None and mean is None and std is None: mean, std = loaded.mean, loaded.std
-    found = given(data, size=size or loaded.size, classes=classes)
+    found = inputs(data, size=size or loaded.size, classes=classes)
     classifier = Classifier(loaded.model, mean=mean, std=std, transform=transform, dtype=dtype,
                             size=size or (loaded.size if loaded.is_fixed else None))
     was_training, normalises = _was_training(loaded.model), mean is not None or transform is not None
