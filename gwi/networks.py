@@ -199,7 +199,7 @@ def _onnx(path) -> Loaded:
     return Loaded(net, path.stem, size=size, is_fixed=size is not None,
                   notes=("ONNX gives no gradients: attacks that need them are left out",))
 
-# %% ../nbs/182_networks.ipynb #f7460387
+# %% ../nbs/182_networks.ipynb #080fa6db
 SOURCES = {"our": _ours, "torchvision": _torchvision, "timm": _timm}
 FORMS = "our:NAME, torchvision:NAME, timm:NAME, file.py:function, an archive of torch.export or TorchScript, file.onnx"
 
@@ -213,7 +213,9 @@ def load_network(source:str, # one of `FORMS`
     "A trained network. ValueError or FileNotFoundError for a source or weights that cannot be used, before any work."
     source = str(source)
     library, _, name = source.partition(":")
-    if library in SOURCES: return SOURCES[library](source, name, weights, part, num_classes, mean, std, options)
+    if library in SOURCES:
+        found = SOURCES[library](source, name, weights, part, num_classes, mean, std, options)
+        return replace(found, model=found.model.eval())
     if ".py:" in source: return _from_file(source, weights, part, mean, std)
     return _from_archive(Path(source).expanduser(), weights, mean, std)
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COLUMNS', 'check_pair', 'Comparison', 'compare', 'verdict', 'shown_table']
 
-# %% ../../nbs/report/383_paired.ipynb #d1322928
+# %% ../../nbs/report/383_paired.ipynb #5bf90bcb
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from ..proportions import difference
 from . import figures, page
 from .inference import holm
 from .naming import text
-from .robust import Report
+from .robust import Report, drawn
 
 # %% ../../nbs/report/383_paired.ipynb #d0903a39
 def _shared(first, second) -> tuple: # Measures -> wrong answers on the images that both have
@@ -113,7 +113,7 @@ def figure(self:Comparison) -> Figure:
     if len(self.reports) > 2: ax.legend()
     return drawn
 
-# %% ../../nbs/report/383_paired.ipynb #f7445362
+# %% ../../nbs/report/383_paired.ipynb #46294295
 def shown_table(found:Comparison) -> str: # HTML
     "The differences as a table."
     def cells(r):
@@ -143,4 +143,4 @@ def save(self:Comparison, folder) -> Path: # comparison.html in it
 @patch
 def _repr_html_(self:Comparison): # in a notebook
     lines = "".join(f"<p>{page.plain(line)}</p>" for line in verdict(self))
-    return lines + self.table.drop(columns="reference").round(3).to_html(index=False, border=0, na_rep="")
+    return lines + drawn(self.figure()) + self.table.drop(columns="reference").round(3).to_html(index=False, border=0, na_rep="")
