@@ -10,25 +10,22 @@ __all__ = ['RECORDS', 'register_protocol', 'clean', 'corruption_errors', 'corrup
 import argparse
 import io
 import time
-from collections import namedtuple
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import torch
 
-from . import attack as attacks
 from . import answers, console, corruption, devices, params, paths, processes, rows
 from .checkpoint import load_model
 from .data import corrupted, datasets
-from .extras import needs
 from .inhibition import GroupWiseInhibition, diversity
-from .measures import (average_precisions, calibration, error, errors_per_class, features_at, grad_cam, is_wrong,
-                          occluded, record)
+from .measures import features_at, grad_cam, is_wrong, occluded, record
 from .predictions import batch_size, outputs, predict, to_device
 from .protocols import CORRUPTIONS, EVALUATIONS, IN_ROWS, PROTOCOLS
 from .runs import Run, corrupted_dir, data_dir, make_run, parse_run, rows_path, weights_path
-from .settings import is_beside_alexnet
+from .scoring import (Attacks, Targets, answers_to, at_radius, check_radii, clean_records, corrupted_class_records,
+                         corruption_records, over_targets, per_cent, pgd_points, targets_of, wrong_before,
+                         zero_gradients)
 from .streams import stream
 
 # %% ../nbs/325_evaluate.ipynb #32ce5239
@@ -41,13 +38,8 @@ def register_protocol(name:str): # a decorator
 @register_protocol("clean")
 def clean(run:Run, model:torch.nn.Module, dataset:datasets.Dataset) -> list[dict]:
     "Error and calibration on the whole test set; with several labels an image, average precision of classes and mean."
-    test = dataset.test
-    logits = outputs(model, test, workers=run.settings.machine.workers)
-    if test.labels.ndim == 2: return average_precisions(logits.numpy(), test.labels, dataset.classes)
-    predicted = logits.argmax(1).numpy()
-    values = dict(error=error(predicted, test.labels)) | calibration(logits, test.labels)
-    whole = [record("clean", 0, value, len(test), metric) for metric, value in values.items()]
-    return whole + errors_per_class(predicted != test.labels, test.labels, dataset.classes, 0)
+    logits = outputs(model, dataset.test, workers=run.settings.machine.workers)
+    return clean_records(logits, dataset.test.labels, dataset.classes)
 
 # %% ../nbs/325_evaluate.ipynb #27e38be9
 @register_protocol("corruption")
@@ -56,15 +48,13 @@ def corruption_errors(run:Run, model:torch.nn.Module, dataset:datasets.Dataset) 
     settings, (wrong, labels) = run.settings.corruption, corrupted_answers(run, model, dataset)
     if settings.answers and not run.override:  # of the runs that get rows of this protocol
         answers.write_answers(rows_path(run, "corruption").with_suffix(".npz"), wrong)
-    n = len(labels)
-    errors = {name: [100 * float(w.mean()) for w in by_severity] for name, by_severity in wrong.items()}
-    records = [record(name, k, value, n) for name, values in errors.items() for k, value in enumerate(values, 1)]
-    if is_beside_alexnet(run.settings) and len(dataset.classes) == 1000:  # AlexNet's errors are of all classes
+    n, records = len(labels), corruption_records(wrong, range(1, 6))
+    if settings.constants == "imagenet":
+        errors = {name: [100 * float(w.mean()) for w in by_severity] for name, by_severity in wrong.items()}
         records += [record(name, "", value, n, "ce") for name, value in corruption.normalised_errors(errors).items()]
     origin = "regenerated" if settings.in_memory else corrupted.origin(corrupted_dir(run.settings))
     records.append(record("test set", origin, n, n, "images"))
-    in_mean = [np.mean(wrong[name], 0) for name in settings.names if name in CORRUPTIONS]
-    return records + (errors_per_class(np.mean(in_mean, 0), labels, dataset.classes, "") if in_mean else [])
+    return records + corrupted_class_records(wrong, labels, dataset.classes)
 
 _MADE = []  # the last set that was made in memory: the next network wants the same images
 
@@ -82,8 +72,7 @@ def corrupted_answers(run:Run, model:torch.nn.Module, dataset:datasets.Dataset
     for name in run.settings.corruption.names:
         sets = _severities(run, dataset, name)
         labels = sets[0].labels
-        predicted = [predict(model, images, workers=run.settings.machine.workers) for images in sets]
-        wrong[name] = np.stack([p != images.labels for p, images in zip(predicted, sets)])
+        wrong[name] = answers_to(model, sets, run.settings.machine.workers).predicted != labels
         console.progress(f"  {run.name}: {name} {100 * wrong[name].mean():.1f} %")
     return wrong, labels
 
@@ -108,93 +97,28 @@ def ablation(run:Run, model:torch.nn.Module, dataset:datasets.Dataset) -> list[d
     hard = [r for r in hard if r["condition"] in CORRUPTIONS] or hard
     return [*records, record(key, value, np.mean([r["value"] for r in hard]), hard[0]["n"], "corruption_error")]
 
-# %% ../nbs/325_evaluate.ipynb #a4d7a260
-_Targets = namedtuple("_Targets", "images labels indices")  # [n,3,H,W] in [0,1]; int64 [n]; [n] in the test set
-
-def _targets(settings, dataset):
-    "The fixed test images that are attacked, on the device."
-    n = min(settings.attack.n_images, len(dataset.test))
-    indices = datasets.first_per_class(dataset.test.labels, n)
-    some = dataset.test.select(indices)
-    labels, indices = (torch.from_numpy(values).long().to(devices.device()) for values in (some.labels, indices))
-    return _Targets(to_device(some.images), labels, indices)
-
-def _over_targets(work, targets):
-    return processes.over_batches(work, len(targets.labels), batch_size(targets.images.shape[-1]))
-
-# %% ../nbs/325_evaluate.ipynb #e606b513
-def _pgd(model, targets, eps, settings, size): # steps and restarts
-    return attacks.pgd(model, targets.images, targets.labels, eps, steps=size[0], restarts=size[1], seed=settings.seed,
-                       indices=targets.indices)
-
-def _ascended(model, targets, eps, settings):
-    "FGSM and each PGD -> which targets it turns wrong, bool [n]."
-    def each(part):
-        some = _Targets(*(values[part] for values in targets))
-        points = [_pgd(model, some, eps, settings, size) for size in settings.ascents.values()]
-        points.insert(0, attacks.fgsm(model, some.images, some.labels, eps))
-        return torch.stack([is_wrong(model, p, some.labels) for p in points], 1)
-    return dict(zip(("fgsm", *settings.ascents), _over_targets(each, targets).unbind(1)))
-
-def _by_library(model, targets, few, eps, settings):
-    def each(part):
-        images, labels = targets.images[few[part]], targets.labels[few[part]]
-        points = attacks.autoattack(model, images, labels, eps, attacks=tuple(settings.autoattack), seed=settings.seed)
-        return is_wrong(model, points, labels)
-    return processes.over_batches(each, len(few), 100)
-
-# %% ../nbs/325_evaluate.ipynb #4c13061f
-def _per_cent(wrong): return 100 * wrong.double().mean().item()
-
-def _suspicions(wrong, few, n, zero, ascents):
-    "Attack -> reasons to doubt its error."
-    errors, reasons = {name: _per_cent(w) for name, w in wrong.items()}, {}
-    for name, size in ascents.items():
-        weaker = [other for other in ascents if other != name and all(a <= b for a, b in zip(ascents[other], size))]
-        reasons[name] = attacks.suspect({k: errors[k] for k in ("fgsm", *weaker, name)}, n, zero)
-    if "autoattack" in wrong:
-        strongest = max(ascents, key=lambda name: _per_cent(wrong[name][few]))
-        both = {strongest: _per_cent(wrong[strongest][few]), "autoattack": errors["autoattack"]}
-        reasons["autoattack"] = attacks.suspect(both, len(few), 0.0)
-    return reasons
-
-def _attack_records(wrong, reasons, eps):
-    "Rows of one eps (in 1/255): errors, then which are suspect."
-    for reason in dict.fromkeys(sum(reasons.values(), [])): console.progress(f"  suspect at eps {eps:g}/255: {reason}")
-    return [*(record(name, eps, _per_cent(w), len(w)) for name, w in wrong.items()),
-            *(record(name, eps, int(bool(found)), len(wrong[name]), "suspect") for name, found in reasons.items())]
-
 # %% ../nbs/325_evaluate.ipynb #e0d9380e
+def _targets(settings, dataset): # the fixed test images that are attacked
+    return targets_of(dataset.test, settings.attack.n_images)
+
+def _attacks(run):
+    "What the profile does to them; to a method outside the core FGSM alone."
+    settings = run.settings.attack
+    if run.method not in run.settings.core: return Attacks({}, (), settings.autoattack_images, settings.seed)
+    return Attacks(settings.ascents, tuple(settings.autoattack), settings.autoattack_images, settings.seed)
+
 @register_protocol("attack")
 def attacked(run:Run, model:torch.nn.Module, dataset:datasets.Dataset) -> list[dict]:
     "Error under FGSM, PGD and AutoAttack at every eps, with rows `suspect`; of a method outside the core, FGSM alone."
-    settings, targets = run.settings.attack, _targets(run.settings, dataset)
-    if run.method not in run.settings.core: settings = replace(settings, pgd=[], autoattack=[])
-    n, n_few, labels = len(targets.labels), settings.autoattack_images, targets.labels.cpu().numpy()
-    if n_few and settings.autoattack: needs("autoattack", "pyautoattack", by="attack.autoattack")
-    few = torch.from_numpy(datasets.first_per_class(labels, n_few)) if n_few else None
-    plain = _over_targets(lambda part: is_wrong(model, targets.images[part], targets.labels[part]), targets)
-    records, zero = [record("clean", "", _per_cent(plain), n)], _zero_gradients(model, targets)
-    for eps in settings.eps:
-        wrong = _ascended(model, targets, eps / 255, settings)
-        if n_few and settings.autoattack: wrong["autoattack"] = _by_library(model, targets, few, eps / 255, settings)
-        records += _attack_records(wrong, _suspicions(wrong, few, n, zero, settings.ascents), eps)
-        words = [f"{name} {_per_cent(w):.1f} %" for name, w in wrong.items()]
+    targets, settings = _targets(run.settings, dataset), _attacks(run)
+    records = [record("clean", "", per_cent(wrong_before(model, targets)), len(targets.labels))]
+    zero = zero_gradients(model, targets)
+    for eps in run.settings.attack.eps:
+        wrong, more = at_radius(model, targets, eps, settings, zero)
+        records += more
+        words = [f"{name} {per_cent(w):.1f} %" for name, w in wrong.items()]
         console.progress(f"  {run.name}: eps {eps:g}/255 {', '.join(words)}")
-    return _check_radii(records)
-
-def _zero_gradients(model, targets):
-    def share(part): return torch.tensor([attacks.zero_gradients(model, targets.images[part], targets.labels[part])])
-    return _over_targets(share, targets).mean().item()
-
-def _check_radii(records):
-    "The records with more rows `suspect`: of an error that falls clearly with a larger eps."
-    for flag in (r for r in records if r["metric"] == "suspect"):
-        smaller = [r for r in records if r["metric"] == "error" and r["condition"] == flag["condition"]]
-        smaller = sorted((r for r in smaller if r["level"] <= flag["level"]), key=lambda r: r["level"])[-2:]
-        values = {f"{r['level']:g}/255": r["value"] for r in smaller}
-        if len(values) == 2 and attacks.suspect(values, flag["n"]): flag["value"] = 1
-    return records
+    return check_radii(records)
 
 # %% ../nbs/325_evaluate.ipynb #050b6c5c
 def transfer(runs:list[Run], # the attacked networks, of one seed
@@ -216,10 +140,10 @@ def transfer(runs:list[Run], # the attacked networks, of one seed
 def _fooled(source, models, targets, eps, settings):
     size = next(iter(settings.ascents.values()))
     def each(part):
-        some = _Targets(*(values[part] for values in targets))
-        points = _pgd(source, some, eps, settings, size)
+        some = Targets(*(values[part] for values in targets))
+        points = pgd_points(source, some, eps, size, settings.seed)
         return torch.stack([is_wrong(model, points, some.labels) for model in models], 1)
-    return _over_targets(each, targets).double().mean(0).tolist()
+    return over_targets(each, targets).double().mean(0).tolist()
 
 @register_protocol("transfer")
 def _transfer_alone(run, model, dataset): return transfer([run], dataset)[run.name]

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['ORIGIN', 'STYLE', 'SCRIPT', 'POLICY', 'plain', 'html_table', 'table_section', 'overview', 'answers', 'figure',
-           'captions', 'drawings', 'origins', 'standing', 'provenance', 'facts', 'heading', 'page', 'write_page']
+           'captions', 'drawings', 'origins', 'standing', 'provenance', 'facts', 'folded', 'frame', 'heading', 'page',
+           'write_page']
 
 # %% ../../nbs/report/380_page.ipynb #4a89c71a
 import base64
@@ -244,16 +245,22 @@ def _anchor(title): return title.lower().replace(" ", "-")
 def _section(title, body):
     return f'<section id="{_anchor(title)}"><h2>{plain(title)}</h2>\n{body}</section>\n' if body else ""
 
-def _folded(title, body): return f"<details><summary>{plain(title)}</summary>{body}</details>\n"
+def folded(title:str, body:str) -> str: # HTML
+    "Something that is shown when its title is clicked."
+    return f"<details><summary>{plain(title)}</summary>{body}</details>\n"
 
-def _frame(title, profile, sections) -> str:
-    "The whole file; sections without a body are left out."
+def frame(title:str, # of the page
+          sections:dict, # title -> HTML; those without are left out
+          profile:str="", # whose rows it shows
+         ) -> str: # HTML
+    "The whole file."
+    of = f", profile {plain(profile)}" if profile else ""
     links = "".join(f'<a href="#{_anchor(t)}">{plain(t)}</a>' for t, body in sections.items() if body)
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{plain(title)}, profile {plain(profile)}</title><style>{STYLE}</style></head>\n"
+        f"<title>{plain(title)}{of}</title><style>{STYLE}</style></head>\n"
         f'<body><header><h1>{plain(title)}</h1><nav aria-label="Sections">{links}</nav></header>\n<main>'
         + "".join(_section(t, body) for t, body in sections.items())
         + f"</main>\n<script>{SCRIPT}</script></body></html>\n")
@@ -271,11 +278,11 @@ def _settings(suite) -> str: # HTML
     def content(s):
         if s.profile not in params.profile_names(): return paths.params_file().read_text(encoding="utf-8")
         return params.profile_text(s.profile, s.part if params.parts(s.profile) != [""] else "")
-    return "".join(_folded(f"{s.profile}, {s.part}", f'<pre tabindex="0">{plain(content(s))}</pre>') for s in suite)
+    return "".join(folded(f"{s.profile}, {s.part}", f'<pre tabindex="0">{plain(content(s))}</pre>') for s in suite)
 
 def _how_to_read() -> str: # HTML
     items = "".join(f"<li>{plain(words)}</li>" for key, words in texts().items() if key.startswith("page.reading."))
-    return _folded("How to read this", f"<ul>{items}</ul>")
+    return folded("How to read this", f"<ul>{items}</ul>")
 
 def _about(rows, s, sources, title) -> str: # HTML
     "What a study is: its title where there are several, what must be said of its data, and the facts."
@@ -318,9 +325,9 @@ def page(rows:pd.DataFrame, # of one profile
     sections["Figures"] = drawings(root / profile / "figures") if drawn is None else drawn
     sections["Settings"] = _settings([s for s, _ in found])
     n_sources = f"{sum(map(len, of_parts)):,} runs and protocols"
-    sections["Where the rows come from"] = _folded(n_sources, provenance(pd.concat(of_parts, ignore_index=True)))
+    sections["Where the rows come from"] = folded(n_sources, provenance(pd.concat(of_parts, ignore_index=True)))
     names = ", ".join(dict.fromkeys(label(s.data.name) for s, _ in found))
-    return _frame(f"Robustness report: {names}", profile, sections)
+    return frame(f"Robustness report: {names}", sections, profile)
 
 # %% ../../nbs/report/380_page.ipynb #6014ea92
 def write_page(rows:pd.DataFrame, # of one profile, from `read_rows`

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from .. import attack, augment, corruption, evaluate, models
+from .. import attack, augment, corruption, evaluate, measures, models
 from ..data import streaming
 from ..devices import device
 from ..report import tables
@@ -43,7 +43,7 @@ def predictions(net, images:np.ndarray # uint8 [N,H,W,3]
 
 def accuracy(net, images, labels) -> float: # in per cent
     "Share of right answers."
-    return 100 - evaluate.error(predictions(net, images), labels)
+    return 100 - measures.error(predictions(net, images), labels)
 
 def accuracy_under_pgd(net, images, labels, eps:float, # 1/255
                        batch:int=300) -> float: # in per cent
