@@ -5,6 +5,8 @@
 - `step(regulariser, optimiser, images, labels, logits)` makes that step; `RegularisedStep` on a schedule.
 - `corrupt(images, name, severity)` gives images as in CIFAR-10-C and ImageNet-C.
 - `fgsm`, `pgd` and `autoattack` give adversarial images.
+- `robustness(network, (images, labels))` says how robust a network is; `compare(before, after)` two of its reports.
+- `load_network(source)` takes a network from a name, a file or an archive; `load_report(folder)` a saved report.
 - `create(name)` makes the paper's networks for pictures of 32 pixels, and torchvision's.
 
 `pip install gwi` brings what these need but for `autoattack`, torchvision's networks and some corruptions: their
@@ -13,8 +15,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-_HOMES = dict(GroupWiseInhibition="inhibition", layers="choosing", step="stepping", RegularisedStep="stepping",
-              corrupt="corruption", fgsm="attack", pgd="attack", autoattack="attack", create="models")  # name -> module
+_HOMES = dict(  # name -> module
+    GroupWiseInhibition="inhibition", layers="choosing", step="stepping", RegularisedStep="stepping",
+    corrupt="corruption", fgsm="attack", pgd="attack", autoattack="attack", create="models",
+    robustness="examine", compare="report.paired", load_network="networks", load_report="report.robust")
 __all__ = list(_HOMES)
 
 if TYPE_CHECKING:
@@ -22,7 +26,11 @@ if TYPE_CHECKING:
     from .choosing import layers
     from .corruption import corrupt
     from .inhibition import GroupWiseInhibition
+    from .examine import robustness
     from .models import create
+    from .networks import load_network
+    from .report.paired import compare
+    from .report.robust import load_report
     from .stepping import RegularisedStep, step
 
 

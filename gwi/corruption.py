@@ -30,8 +30,8 @@ from .protocols import CORRUPTIONS, HELD_OUT
 from .streams import normal, seed_for, uniform
 from .weather import OVERLAYS, fog, frost, overlay_folder, snow, spatter
 
-_all_ = ["OVERLAYS", "defocus_blur", "fog", "frost", "gaussian_blur", "glass_blur", "motion_blur", "overlay_folder", "snow",
-         "spatter", "zoom_blur"]  # known here, too
+_all_ = ["OVERLAYS", "defocus_blur", "fog", "frost", "gaussian_blur", "glass_blur", "motion_blur", "overlay_folder",
+         "snow", "spatter", "zoom_blur"]  # known here, too
 
 # %% ../nbs/160_corruption.ipynb #dbc7c5c6
 @dataclass

@@ -18,6 +18,7 @@ import torch
 from . import answers, console, corruption, devices, params, paths, processes, rows
 from .checkpoint import load_model
 from .data import corrupted, datasets
+from .extras import needs
 from .inhibition import GroupWiseInhibition, diversity
 from .measures import features_at, grad_cam, is_wrong, occluded, record
 from .predictions import batch_size, outputs, predict, to_device
@@ -26,6 +27,7 @@ from .runs import Run, corrupted_dir, data_dir, make_run, parse_run, rows_path, 
 from .scoring import (Attacks, Targets, answers_to, at_radius, check_radii, clean_records, corrupted_class_records,
                          corruption_records, over_targets, per_cent, pgd_points, targets_of, wrong_before,
                          zero_gradients)
+from .settings import is_beside_alexnet
 from .streams import stream
 
 # %% ../nbs/325_evaluate.ipynb #32ce5239
@@ -49,7 +51,7 @@ def corruption_errors(run:Run, model:torch.nn.Module, dataset:datasets.Dataset) 
     if settings.answers and not run.override:  # of the runs that get rows of this protocol
         answers.write_answers(rows_path(run, "corruption").with_suffix(".npz"), wrong)
     n, records = len(labels), corruption_records(wrong, range(1, 6))
-    if settings.constants == "imagenet":
+    if is_beside_alexnet(run.settings) and len(dataset.classes) == 1000:  # AlexNet's errors are of all classes
         errors = {name: [100 * float(w.mean()) for w in by_severity] for name, by_severity in wrong.items()}
         records += [record(name, "", value, n, "ce") for name, value in corruption.normalised_errors(errors).items()]
     origin = "regenerated" if settings.in_memory else corrupted.origin(corrupted_dir(run.settings))
@@ -111,6 +113,7 @@ def _attacks(run):
 def attacked(run:Run, model:torch.nn.Module, dataset:datasets.Dataset) -> list[dict]:
     "Error under FGSM, PGD and AutoAttack at every eps, with rows `suspect`; of a method outside the core, FGSM alone."
     targets, settings = _targets(run.settings, dataset), _attacks(run)
+    if settings.n_library and settings.library: needs("autoattack", "pyautoattack", by="attack.autoattack")
     records = [record("clean", "", per_cent(wrong_before(model, targets)), len(targets.labels))]
     zero = zero_gradients(model, targets)
     for eps in run.settings.attack.eps:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from . import devices
+from .extras import needs
 from .models import NORMALISATION, create
 from .weights import load_weights, outputs_in, read_weights, start_from, wrappings_of
 
@@ -90,8 +91,8 @@ def _timm(source, name, weights, part, num_classes, mean, std, options) -> Loade
                   (*notes, *_other_parts(weights, part)))
 
 def _timm_network(source, name, weights, part, num_classes, options) -> tuple: # network, number of classes
-    try: import timm
-    except ImportError: raise ModuleNotFoundError(f"{source} needs timm: pip install timm", name="timm") from None
+    needs("adapters", "timm", by=source)
+    import timm
     if not timm.is_model(name): raise ValueError(_unknown_timm(timm, source, name))
     if weights == "pretrained":
         net = timm.create_model(name, pretrained=True, **options)
@@ -178,10 +179,8 @@ def _script(path) -> Loaded:
 
 # %% ../nbs/182_networks.ipynb #fa671cc6
 def _onnx(path) -> Loaded:
-    try: import onnxruntime
-    except ImportError:
-        words = f"{path.name} needs onnxruntime: pip install onnxruntime"
-        raise ModuleNotFoundError(words, name="onnxruntime") from None
+    needs("onnx", "onnxruntime", by=path.name)
+    import onnxruntime
     there = onnxruntime.get_available_providers()
     chosen = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in there]
     session = onnxruntime.InferenceSession(str(path), providers=chosen)

@@ -32,19 +32,19 @@ class Protocol:
     more: tuple = ()           # further tables: (name of the view, title)
 
 # %% ../nbs/140_protocols.ipynb #b7c0681c
-_INHIBITION = ("kernels", "grouping_kernel", "grouping", "map_kernels", "weighting", "masks", "labels", "slopes",
-               "inhibition", "views")
+_INHIBITION = ("kernels", "grouping_kernel", "grouping", "map_kernels", "weighting", "masks", "labels", "layouts",
+               "listening", "slopes", "wrappers", "inhibition", "views")
 _TRAINING = ("processes", "streams", "data.datasets", "data.streaming", "augmix", "frequency", "pixmix", "augment",
              "weights", "models", *_INHIBITION, "dropping", "updating", "objective", "compiled", "batches",
              "checkpoint", "train")
 _TESTING = ("processes", "data.datasets", "data.streaming", "augmix", "augment", "weights", "models", "objective",
-            "checkpoint", "measures", "predictions", "scoring", "evaluate")
-_CORRUPTING = ("filters", "weather", "bar", "corruption", "data.corrupted")
+             "checkpoint", "measures", "predictions", "scoring", "evaluate")
+_CORRUPTING = ("filters", "weather", "bar", "blurs", "corruption", "data.corrupted")
 _CORRUPTED = (*_TESTING, *_CORRUPTING)
 _ATTACKED = (*_TESTING, "streams", "attack")
 _LOOKED_AT = (*_TESTING, "streams", *_INHIBITION)
-NEUTRAL = ("paths", "console", "devices", "methods", "protocols", "fields", "settings", "params", "runs", "rows",
-           "meaning", "data.download", "data.catalogue", "data.cifar", "data.readers", "data.fetch")
+NEUTRAL = ("extras", "paths", "console", "devices", "methods", "protocols", "fields", "settings", "params", "runs",
+           "rows", "meaning", "data.download", "data.catalogue", "data.cifar", "data.readers", "data.fetch")
 
 # %% ../nbs/140_protocols.ipynb #dab36a3d
 _TABLE = (

@@ -21,6 +21,7 @@ import torch
 from .. import devices
 from ..console import progress
 from ..corruption import ALL, FUNCTIONS, check_images, corrupt
+from .arrays import is_same_order
 from .catalogue import CATALOGUE, OFFICIAL_C, Corrupted
 from .datasets import Dataset, first_per_class, portable
 from .download import archive_members, copies_at_hand, existing, obtain, put_aside, replacing, unpack
@@ -29,10 +30,10 @@ from .streaming import Files, Images
 from ..paths import data_folder
 
 # %% ../../nbs/data/240_corrupted.ipynb #5a497f3f
-def _write(folder, images, labels, names, seed, indices, constants):
+def _write(folder, images, labels, names, seed, indices, constants, final_jpeg):
     "Write the files of `generate` into an existing folder."
     np.save(folder/"labels.npy", np.tile(np.asarray(labels, np.int64), 5))
-    options = dict(seed=seed, indices=indices, constants=constants)
+    options = dict(seed=seed, indices=indices, constants=constants, final_jpeg=final_jpeg)
     images = devices.send(torch.from_numpy(np.ascontiguousarray(images)), devices.device())
     for k, name in enumerate(names):
         progress(f"corruption {k + 1}/{len(names)}: {name}")
@@ -40,7 +41,7 @@ def _write(folder, images, labels, names, seed, indices, constants):
         np.save(folder/f"{name}.npy", torch.cat(levels).cpu().numpy())
     sums = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(folder.glob("*.npy"))}
     about = {"note": "regenerated, not the published files", "seed": seed, "constants": constants,
-             "images": len(images), "sha256": sums}
+             "images": len(images), "sha256": sums} | ({"final_jpeg": final_jpeg} if final_jpeg else {})
     (folder/"generated.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 # %% ../../nbs/data/240_corrupted.ipynb #5934c3e2
@@ -71,17 +72,18 @@ def generate(images:np.ndarray, # uint8 [N,H,W,3]
              *, names=ALL, # corruptions
              seed:int=0, # of the corrupted set
              indices=None, # [N] positions in the data set; None: 0..N-1
-             constants:str="cifar", # or "imagenet"
+             constants:str="cifar", # or "tiny-imagenet", "imagenet"
+             final_jpeg:int|None=None, # quality of a last save as JPEG
             ) -> Path: # the folder
     "Write `<name>.npy` uint8 [5N,H,W,3] in order of severity, `labels.npy` [5N] and `generated.json`."
     out = Path(out)
     if len(images) != len(labels): raise ValueError(f"generate: {len(images)} images but {len(labels)} labels")
-    for name in names: check_images(images, name, 1, indices, constants)
+    for name in names: check_images(images, name, 1, indices, constants, seed=seed, final_jpeg=final_jpeg)
     if out.exists() and any(out.iterdir()) and not (out/"generated.json").is_file():
         raise ValueError(f"generate: {out.name!r} holds something else than a regenerated set; "
                          "remedy: choose another folder or empty it")
     with replacing(out) as part:
-        _write(part, images, labels, names, seed, indices, constants)
+        _write(part, images, labels, names, seed, indices, constants, final_jpeg)
         for name in names: read_corrupted(part, name)  # what cannot be read replaces nothing
     return out
 
@@ -156,19 +158,30 @@ def _check_rows(name, array, n_test:int, place):
     wanted = f"5 × {n_test} rows" + ("" if is_labels else " of uint8 [32,32,3]")
     raise ValueError(f"{place}: {name}.npy holds {array.dtype} {list(array.shape)}; wanted are {wanted}")
 
+def _keep_own_labels(place, to:Path, test, positions, first):
+    "Labels of the test set for rows that came without. ValueError unless they stand in its order."
+    is_ours = first is not None and first.shape == test.images.shape and is_same_order(first, test.images)
+    if not is_ours:
+        raise ValueError(f"{place}: labels.npy is missing, and the rows are not seen to stand in the order of the test "
+                         "set; copy labels.npy there")
+    progress(f"{place}: labels.npy is missing; the rows stand in the order of the test set, whose labels are taken")
+    np.save(to/"labels.npy", np.tile(test.labels[positions], 5).astype(np.int64))
+
 def _keep_arrays(place, to:Path, names, test, positions):
     "Write the chosen rows of every severity."
-    missing = {"labels", *names}
+    missing, first = {"labels", *names}, None
     for name, array in _arrays(place, set(missing)):
         _check_rows(name, array, len(test), place)
         rows = array.reshape(5, len(test), *array.shape[1:])
         if name == "labels" and (rows != test.labels).any():
             raise ValueError(f"{place}: labels.npy is not five times the labels of the test set; "
                              "its rows are in another order, or of another data set")
+        if name != "labels" and first is None: first = rows[0]
         chosen = rows[:, positions].reshape(-1, *array.shape[1:])
         np.save(to/f"{name}.npy", chosen.astype(np.int64) if name == "labels" else resized(chosen, test.size))
         missing.discard(name)
-    if missing: raise ValueError(f"{place}: {sorted(missing)[0]}.npy is missing")
+    if missing == {"labels"}: _keep_own_labels(place, to, test, positions, first)
+    elif missing: raise ValueError(f"{place}: {sorted(missing)[0]}.npy is missing")
 
 # %% ../../nbs/data/240_corrupted.ipynb #93d46441
 def _listing(place:Path, names) -> dict: # (corruption, severity, class) -> {file: full name}
@@ -313,7 +326,7 @@ def prepare(settings, # of a study: its sections `corruption` and `data`
     if not corruption.path:
         few = test.select(chosen)
         return generate(few.images, few.labels, out, names=corruption.names, seed=corruption.seed, indices=chosen,
-                        constants=corruption.constants)
+                        constants=corruption.constants, final_jpeg=corruption.final_jpeg)
     if corruption.path != "official": path = corruption.path
     return fetch_corrupted(data.source, out, names=corruption.names, test=test, positions=chosen, path=path,
                            classes=dataset.classes, mirror=data.mirror, official=data.official)
@@ -361,7 +374,8 @@ class Made:
                   ) -> list[OnDevice]: # of five, severity 1 first
         "The five corrupted test sets of a corruption."
         if name in self.kept: return self.kept[name]
-        options = dict(seed=self.corruption.seed, indices=self.chosen, constants=self.corruption.constants)
+        options = dict(seed=self.corruption.seed, indices=self.chosen, constants=self.corruption.constants,
+                       final_jpeg=self.corruption.final_jpeg)
         sets = made_sets(self.images, self.labels, name, range(1, 6), **options)
         if 5 * self.images.numel() * (len(self.kept) + 1) <= KEPT: self.kept[name] = sets
         return sets

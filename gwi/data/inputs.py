@@ -12,6 +12,9 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..extras import needs
+
+needs("data", "PIL", by="gwi.data.inputs")
 import numpy as np
 import torch
 from PIL import Image

@@ -143,4 +143,5 @@ def save(self:Comparison, folder) -> Path: # comparison.html in it
 @patch
 def _repr_html_(self:Comparison): # in a notebook
     lines = "".join(f"<p>{page.plain(line)}</p>" for line in verdict(self))
-    return lines + drawn(self.figure()) + self.table.drop(columns="reference").round(3).to_html(index=False, border=0, na_rep="")
+    table = self.table.drop(columns="reference").round(3)
+    return lines + drawn(self.figure()) + table.to_html(index=False, border=0, na_rep="")

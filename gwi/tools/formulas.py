@@ -42,7 +42,8 @@ PUBLISHED = {  # CIFAR-C, severities 1 to 5
 PUBLISHED_TINY = {  # Tiny-ImageNet-C, severities 1 to 5
     "gaussian_noise": [.04, .08, .12, .15, .18], "shot_noise": [250, 100, 50, 30, 15],
     "impulse_noise": [.01, .02, .05, .08, .14], "speckle_noise": [.15, .2, .25, .3, .35],
-    "gaussian_blur": [.5, .75, 1, 1.25, 1.5], "glass_blur": [(.1, 1, 1), (.5, 1, 1), (.6, 1, 2), (.7, 2, 1), (.9, 2, 2)],
+    "gaussian_blur": [.5, .75, 1, 1.25, 1.5],
+    "glass_blur": [(.1, 1, 1), (.5, 1, 1), (.6, 1, 2), (.7, 2, 1), (.9, 2, 2)],
     "defocus_blur": [(.5, .6), (1, .1), (1.5, .1), (2.5, .01), (3, .1)],
     "motion_blur": [(10, 1), (10, 1.5), (10, 2), (10, 2.5), (12, 3)],
     "zoom_blur": [(end, .01) for end in (1.06, 1.11, 1.16, 1.21, 1.26)],
