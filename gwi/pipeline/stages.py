@@ -80,7 +80,7 @@ _TABLES = (*_ROWS, "report.naming", "report.reading", "report.tables", "report.i
 TEXTS = {"tables": "report/texts.yaml", "figures": "report/texts.yaml"}  # stage -> wordings that it writes
 CODE = {
     "fetch": (*_IMAGES, "data.fetch"),
-    "corrupt": (*_IMAGES, "filters", "weather", "bar", "blurs", "corruption", "data.corrupted"),
+    "corrupt": (*_IMAGES, "data.arrays", "filters", "weather", "bar", "blurs", "corruption", "data.corrupted"),
     "train": RAN_THROUGH["training-pgd"],
     "anatomy": RAN_THROUGH["anatomy"],  # no stage: of the trainings whose gradients are looked at
     **{protocol: RAN_THROUGH[protocol] for protocol in EVALUATIONS},
