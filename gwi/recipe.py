@@ -21,7 +21,7 @@ from .objective import check_parts
 from .paths import ConfigError
 from .settings import Anatomy, Augment, Data, Inhibition, Machine, Model, Train
 
-# %% ../nbs/318_recipe.ipynb #94dbe19c
+# %% ../nbs/318_recipe.ipynb #ee25e9e5
 def _is_usable(method): return not method.attention and not method.tuned
 
 def usable_methods() -> list[str]:
@@ -36,8 +36,8 @@ def method_named(name:str) -> Method:
         raise ValueError(f"method: {name!r} is none of the table{is_near}; known: {', '.join(usable_methods())}")
     method = METHODS[name]
     if method.attention:
-        raise ValueError(f"method: {name!r} adds layers to the network, so its weights would not fit your code; choose "
-                         "another")
+        raise ValueError(f"method: {name!r} adds layers to the network, so its weights would not fit your code; "
+                         "choose another")
     if method.tuned:
         raise ValueError(f"method: {name!r} has settings that a search found for one study; take "
                          f"{name.replace('-tuned', '')!r}, with settings={{'inhibition.weight': ...}}")
@@ -98,7 +98,7 @@ class Recipe:
     profile: str = "tuning"
     anatomy: Anatomy = Anatomy()
 
-# %% ../nbs/318_recipe.ipynb #71b388c9
+# %% ../nbs/318_recipe.ipynb #a9667c20
 def _changes(settings) -> dict: # section -> {key: value}
     "Changed settings by section. ConfigError for a name that is none, or that is an argument."
     parts = dict(augment={}, train={}, inhibition={})
@@ -107,7 +107,8 @@ def _changes(settings) -> dict: # section -> {key: value}
         if name in _ELSEWHERE: raise ConfigError(f"{name}: this is the argument {_ELSEWHERE[name]}")
         if name in _NOT_HERE: raise ConfigError(f"{name}: not in a fine-tuning; leave it out")
         if part not in parts or not key:
-            raise ConfigError(f"{name}: no such setting; known are augment.…, train.… and inhibition.…, as in params.yaml")
+            raise ConfigError(f"{name}: no such setting; known are augment.…, train.… and inhibition.…, as in "
+                              "params.yaml")
         parts[part][key] = value
     return parts
 

@@ -31,7 +31,7 @@ from .devices import Clock
 from .inhibition import correct, diversity
 from .layouts import maps_of
 from .objective import (ADVERSARIAL, Objective, check_parts, counted, due, learning_rate, make_model,
-                           make_optimiser, make_regulariser, select, steps_of)
+                           make_optimiser, make_regulariser, memory_format, select, steps_of)
 from .runs import Run, data_dir, parse_run, weights_path
 from .streams import seed_for, stream, uniform
 from .updating import BATCHES, GRADIENTS, average_tensors, averaged, load_average, take_average
