@@ -152,7 +152,7 @@ def _job(classifier, data, given, options, choices) -> Job:
                            classes=list(classes), steps=total)
     return Job(state, held, None, about, {}, [*data.notes, *given.notes, *notes, *said])
 
-# %% ../nbs/329_tuning.ipynb #20054d39
+# %% ../nbs/329_tuning.ipynb #9cece52b
 @contextmanager
 def _stoppable():
     "A list that is no longer empty once somebody wants to stop."
@@ -162,7 +162,7 @@ def _stoppable():
         return
     def note(number, _):
         if asked: raise KeyboardInterrupt
-        asked.append(number)
+        asked.append(signal.Signals(number))
     old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try: yield asked
     finally:
