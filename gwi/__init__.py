@@ -7,6 +7,7 @@
 - `fgsm`, `pgd` and `autoattack` give adversarial images.
 - `robustness(network, (images, labels))` says how robust a network is; `compare(before, after)` two of its reports.
 - `load_network(source)` takes a network from a name, a file or an archive; `load_report(folder)` a saved report.
+- `fine_tune(network, images, method="augmix")` trains a copy a few epochs more, with any method of the table.
 - `create(name)` makes the paper's networks for pictures of 32 pixels, and torchvision's.
 
 `pip install gwi` brings what these need but for `autoattack`, torchvision's networks and some corruptions: their
@@ -18,7 +19,8 @@ __version__ = "0.1.0"
 _HOMES = dict(  # name -> module
     GroupWiseInhibition="inhibition", layers="choosing", step="stepping", RegularisedStep="stepping",
     corrupt="corruption", fgsm="attack", pgd="attack", autoattack="attack", create="models",
-    robustness="examine", compare="report.paired", load_network="networks", load_report="report.robust")
+    robustness="examine", compare="report.paired", load_network="networks", load_report="report.robust",
+    fine_tune="tuning")
 __all__ = list(_HOMES)
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from .report.paired import compare
     from .report.robust import load_report
     from .stepping import RegularisedStep, step
+    from .tuning import fine_tune
 
 
 def __getattr__(name):  # so that `import gwi` takes no time and loads no torch
