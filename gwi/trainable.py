@@ -80,7 +80,7 @@ def divided(images, # Images or Files
     others = np.setdiff1d(np.arange(len(images)), chosen)
     return (images.keep(chosen), images.keep(others)) if len(others) else (images, None)
 
-# %% ../nbs/319_trainable.ipynb #4cb3173a
+# %% ../nbs/319_trainable.ipynb #7051f56b
 class Trainable(Classifier):
     "A classifier whose BatchNorm layers may keep their statistics while it is trained."
     is_frozen = False
@@ -116,4 +116,4 @@ def trainable(given:Loaded, # whose network stays as it is
     except Exception as e: raise ValueError(f"model: it cannot be copied ({e})") from e
     classifier = Trainable(net, **options)
     classifier.is_frozen = frozen_norm
-    return classifier
+    return classifier.eval()  # also where the given one is in training mode
