@@ -8,6 +8,7 @@ __all__ = ['ORIGIN', 'table_section', 'overview', 'answers', 'captions', 'drawin
 
 # %% ../../nbs/report/380_page.ipynb #4a89c71a
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,11 @@ import pandas as pd
 
 from .. import meaning, params, paths
 from ..paths import atomic_write
-from . import claims, tables
+from . import apart, claims, tables
 from .cost import costs
 from .frame import figure, folded, frame, html_table, plain
 from .naming import full_title, label, method_order, note, text, texts
-from .reading import figure_file, numbers, studies, summary, table_names, validate
+from .reading import figure_file, numbers, studies, table_names, validate
 from ..rows import read_provenance
 from ..runs import select
 
@@ -47,11 +48,13 @@ def _overview_signs(cells, attacked):
 
 # %% ../../nbs/report/380_page.ipynb #71811792
 def overview(rows:pd.DataFrame, # of one profile, data set and network
+             best=None, # (Numbers) -> bool for each cell: what is bold; default: the best mean
             ) -> tables.Table|None: # None: there is nothing but clean error
     "Clean error, the corruption means, and FGSM and the PGD of most steps at the smallest and the largest radius."
     protocols = [p for p in ("corruption", "attack") if p in set(rows.protocol)]
     if not protocols: return None
-    cells = pd.concat([summary(rows, p).assign(protocol="all") for p in protocols])
+    both = [numbers(rows, p) for p in protocols]
+    cells = pd.concat([n.cells.assign(protocol="all", best=best(n) if best else n.cells.best) for n in both])
     cells = cells.drop_duplicates(["method", "condition", "level"])
     levels = pd.to_numeric(cells.level, errors="coerce")
     steps = pd.to_numeric(cells.condition.str.extract(r"^pgd(\d+)$")[0])
@@ -61,8 +64,9 @@ def overview(rows:pd.DataFrame, # of one profile, data set and network
     means = cells.condition.isin(["clean", "mCE", "held-out mean", "C-bar mean"])
     means |= cells.condition.str.startswith("mean (")
     known = costs(rows.profile.iloc[0])
-    signs = tables.sentences(_overview_signs(cells, cells[attacked]), text("sign.passes") if known else "")
-    caption = tables.caption(numbers(rows, protocols[0]), _overview_title(protocols, radii), signs)
+    signs = tables.sentences(_overview_signs(cells, cells[attacked]), text("sign.apart") if best else "",
+                             text("sign.passes") if known else "")
+    caption = tables.caption(both[0], _overview_title(protocols, radii), signs)
     return tables.Table("overview", cells[attacked | means].reset_index(drop=True), caption, known)
 
 # %% ../../nbs/report/380_page.ipynb #70f0ff60
@@ -88,7 +92,7 @@ def answers(rows:pd.DataFrame, # of one profile, data set and network
         parts.append(f"<h3>{plain(title)}</h3>\n" + html_table(turned, title, words=True))
     return "".join(parts)
 
-# %% ../../nbs/report/380_page.ipynb #9823821d
+# %% ../../nbs/report/380_page.ipynb #053ddc38
 def captions(folder:Path,
              suffix="", # of the names: those of one study, see `studies`
             ) -> dict: # name of the figure -> caption
@@ -100,10 +104,11 @@ def captions(folder:Path,
 
 def drawings(folder:Path, # of the figures
              suffix="", # as for `captions`
+             first="", # the figure that stands above already
             ) -> str: # HTML
     "Figures, one after another."
-    captioned = captions(folder, suffix).items()
-    return "".join(figure(folder, name, words, k) for k, (name, words) in enumerate(captioned, 1))
+    captioned = [(name, words) for name, words in captions(folder, suffix).items() if name != first]
+    return "".join(figure(folder, name, words, k) for k, (name, words) in enumerate(captioned, 1 + bool(first)))
 
 # %% ../../nbs/report/380_page.ipynb #5b765058
 ORIGIN = ("commit", "code", "data", "weights", "hardware", "torch", "threads", "seconds")
@@ -193,21 +198,35 @@ def _how_to_read() -> str: # HTML
     return folded("How to read this", f"<ul>{items}</ul>")
 
 def _about(rows, s, sources, title) -> str: # HTML
-    "What a study is: its title where there are several, what must be said of its data, and the facts."
-    warning = note(rows.dataset[0])
+    "What a study is: its title where there are several, and the facts."
     items = "".join(f"<dt>{plain(what)}</dt><dd>{plain(value)}</dd>" for what, value in facts(rows, s, sources).items())
-    return ((f"<h3>{plain(title)}</h3>" if title else "")
-            + (f"<p><strong>{plain(warning)}</strong></p>" if warning else "") + f"<dl>{items}</dl>")
+    return (f"<h3>{plain(title)}</h3>" if title else "") + f"<dl>{items}</dl>"
+
+def _verdict(rows, s, title) -> str: # HTML
+    "What must be said of the data first, and what intervals tell of the methods; claims are a verdict of their own."
+    warning, words = note(rows.dataset[0]), "" if s.claims.primary else apart.verdict_of(rows)
+    said = f'<p class="verdict">{plain(words)}</p><p class="caption">{plain(text("page.verdict.what"))}</p>'
+    body = (f"<p><strong>{plain(warning)}</strong></p>" if warning else "") + (said if words else "")
+    return (f"<h3>{plain(title)}</h3>" if title and body else "") + body
 
 # %% ../../nbs/report/380_page.ipynb #11d5571c
 def _study(rows, s, sources, title, table) -> dict: # section -> HTML
-    "What the page says of one data set and network."
-    of, first = f": {title}" if title else "", overview(rows)
+    "What the page says of one data set and network. Of a folder of images only what is told apart is bold."
+    best = apart.clearly_best if s.data.source == "folder" else None
+    if best: table = partial(tables.table, best=best)
+    of, first = f": {title}" if title else "", overview(rows, best)
     return {
-        "About": _about(rows, s, sources, title), "Claims": answers(rows, s),
+        "Verdict": _verdict(rows, s, title), "Claims": answers(rows, s),
         "Overview": table_section(first, f"Clean, corrupted and attacked{of}") if first else "",
+        "About": _about(rows, s, sources, title),
         "Tables": "".join(table_section(table(rows, name), heading(name) + of) for name in table_names(rows)),
     }
+
+def _first_figure(folder) -> tuple: # its name, HTML; "" where there is none
+    "Error of each method under each corruption, or what there is instead."
+    captioned = captions(folder)
+    name = next((name for name in ("heatmap", "severity", "attack", "training") if name in captioned), "")
+    return name, figure(folder, name, captioned[name], 1) if name else ""
 
 # %% ../../nbs/report/380_page.ipynb #11d11754
 def page(rows:pd.DataFrame, # of one profile
@@ -230,7 +249,10 @@ def page(rows:pd.DataFrame, # of one profile
         parts.append(_study(part, s, sources, f"{label(s.data.name)}, {s.model.name}" if len(found) > 1 else "", table))
     sections = {title: "".join(part[title] for part in parts) for title in parts[0]}
     sections["About"] += _how_to_read()
-    sections["Figures"] = drawings(root / profile / "figures") if drawn is None else drawn
+    first, shown = _first_figure(root / profile / "figures") if drawn is None else ("", "")
+    sections["Verdict"] += shown
+    sections["Figures"] = drawings(root / profile / "figures", first=first) if drawn is None else drawn
+    sections["Limits"] = f"<p>{plain(text('page.limits'))}</p>"
     sections["Settings"] = _settings([s for s, _ in found])
     n_sources = f"{sum(map(len, of_parts)):,} runs and protocols"
     sections["Where the rows come from"] = folded(n_sources, provenance(pd.concat(of_parts, ignore_index=True)))
