@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['card_metrics', 'front_matter', 'card']
 
-# %% ../../nbs/report/379_card.ipynb #564cd3cc
+# %% ../../nbs/report/379_card.ipynb #ff5c921c
 import re
 from pathlib import Path
 
@@ -15,8 +15,11 @@ from fastcore.basics import patch
 from ..paths import atomic_write
 from .naming import text
 from .outcome import Report
+from .reading import MEANS
 
-# %% ../../nbs/report/379_card.ipynb #4a5dca68
+# %% ../../nbs/report/379_card.ipynb #d05cce0b
+_AVERAGES = [title for _, title in MEANS]
+
 def _metric(kind, value, name): return dict(type=kind, value=round(float(value), 2), name=name)
 
 def card_metrics(report:Report) -> list[dict]: # type, value, name
@@ -25,7 +28,7 @@ def card_metrics(report:Report) -> list[dict]: # type, value, name
     for title, m in report.measures().items():
         share = 100 * m.wrong.mean()
         if title == "clean": found.append(_metric("accuracy", 100 - share, "Accuracy, clean (%)"))
-        elif m.is_mean and (title.startswith("mean (") or " " not in title.removesuffix(" mean")):
+        elif title in _AVERAGES or title.startswith("mean ("):
             found.append(_metric("error", share, f"Error under corruptions: {title} (%)"))
         elif title.endswith("/255"): found.append(_metric("error", share, f"Error under {title} (L-infinity) (%)"))
     table = report.table()

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Report', 'rows_of', 'invented', 'Measure', 'corrupted_by', 'draw_attacks']
 
-# %% ../../nbs/report/377_outcome.ipynb #6c74f215
+# %% ../../nbs/report/377_outcome.ipynb #8e39afe0
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,9 +16,10 @@ from fastcore.basics import patch
 from matplotlib.figure import Figure
 
 from ..proportions import ece_interval, interval_of, wilson
-from ..protocols import BAR, CORRUPTIONS, HELD_OUT
+from ..protocols import CORRUPTIONS
 from . import figures
 from .naming import label
+from .reading import MEANS
 from ..rows import COLUMNS
 
 # %% ../../nbs/report/377_outcome.ipynb #d68abe5d
@@ -47,7 +48,7 @@ def rows_of(records:dict, # protocol -> records of condition, level, metric, val
     rows = [of_run | dict(protocol=protocol) | r for protocol, some in records.items() for r in some]
     return pd.DataFrame(rows, columns=COLUMNS)
 
-# %% ../../nbs/report/377_outcome.ipynb #9e45cbb6
+# %% ../../nbs/report/377_outcome.ipynb #c1549d83
 def _invented_answers(n, harder, seed): # of three classes
     draws, labels = np.random.default_rng(seed), np.arange(n) % 3
     def answered(share): return np.where(draws.random(n) < share, (labels + 1) % 3, labels)
@@ -64,9 +65,10 @@ def invented(name:str="one", n:int=90, harder:float=0.0, seed:int=0) -> Report:
     "A report that nobody measured, to try pages and comparisons with."
     answers = _invented_answers(n, harder, seed)
     found = [dict(kind="note", words="Classes are in the order of the folders.", is_serious=False)]
-    about = dict(name=name, data="pictures", network="resnet8", classes=["cat", "dog", "cow"], severities=[1, 5], seed=0,
-                 findings=found, plan=["about 3 s on cpu:"], n=dict(clean=n, corruption=n, attack=n), of=n, missing=[],
-                 seconds=dict(clean=1.0, corruption=2.0), images="0" * 16, notes=["3 corruptions, severities 1, 5"],
+    about = dict(name=name, data="pictures", network="resnet8", classes=["cat", "dog", "cow"], severities=[1, 5],
+                 seed=0, findings=found, plan=["about 3 s on cpu:"], n=dict(clean=n, corruption=n, attack=n), of=n,
+                 missing=[], seconds=dict(clean=1.0, corruption=2.0), images="0" * 16,
+                 notes=["3 corruptions, severities 1, 5"],
                  corruption=dict(constants="cifar"), attack=dict(seed=0), versions="torch 2", hardware="this one")
     wrong = answers["clean"]["predicted"] != answers["clean"]["labels"]
     records = [dict(condition="clean", level=0, metric="error", value=100 * wrong.mean(), n=n)]
@@ -80,8 +82,6 @@ class Measure(NamedTuple):
     indices: np.ndarray # [n] positions in the data set
     is_mean: bool       # over several conditions
 
-_MEANS = (CORRUPTIONS, "mCE"), (HELD_OUT, "held-out mean"), (BAR, "C-bar mean")
-
 def corrupted_by(answers:dict # of the protocol corruption
                 ) -> list: # names
     "The corruptions that there are answers to."
@@ -92,7 +92,7 @@ def _corrupted(answers) -> list: # Measures
     n_levels = len(next(iter(answers[f"predicted/{name}"] for name in each)))
     def single(wrong): return wrong > 0.5 if n_levels == 1 else wrong
     means = []
-    for among, title in _MEANS:
+    for among, title in MEANS:
         there = [name for name in among if name in each]
         if not there: continue
         title = title if len(there) == len(among) else f"mean ({len(there)} of {len(among)})"

@@ -21,7 +21,7 @@ from .frame import html_table, plain
 from .naming import label, text
 from .outcome import Report, corrupted_by, draw_attacks
 
-# %% ../../nbs/report/378_sections.ipynb #a811da4c
+# %% ../../nbs/report/378_sections.ipynb #d7602e84
 def per_cent(share:float, # in [0,1]
             ) -> str: # "8.3 %"
     "A share as people read it."
@@ -30,10 +30,14 @@ def per_cent(share:float, # in [0,1]
 def _coloured(share): # a cell of the heat map
     return f'<td style="--v:{100 * share:.0f}">{100 * share:.0f}</td>'
 
+def _spare(column, reference): # hidden on a phone, where there is no room for it
+    return ' class="spare"' if reference and column == "more" else ""
+
 def _heat_line(name, answers, clean, reference):
     errors = (answers[f"predicted/{name}"] != answers["labels"]).mean(1)
     cells = "".join(map(_coloured, errors)) + f"<td>{100 * errors.mean():.1f}</td>"
-    if clean is not None: cells += f"<td>{100 * (errors.mean() - clean):+.1f}</td>".replace("-", "−")
+    more = "" if clean is None else f"{100 * (errors.mean() - clean):+.1f}".replace("-", "−")
+    if clean is not None: cells += f"<td{_spare('more', reference)}>{more}</td>"
     if reference: cells += f"<td>{reference.errors[name]:.1f}</td>" if name in reference.errors else "<td></td>"
     return f'<tr><th scope="row">{plain(label(name))}</th>{cells}</tr>'
 
@@ -53,11 +57,12 @@ def heat_map(report:Report,
     if not corrupted_by(answers): return ""
     levels = report.about["severities"]
     head = ["corruption", *levels, "mean", *["more"] * (clean is not None)]
-    if reference: head.append(reference.network)
-    heads = "".join(f'<th scope="col" aria-sort="none"><button type="button">{plain(h)}</button></th>' for h in head)
+    if reference: head.append(reference.network.partition(",")[0])
+    heads = "".join(f'<th scope="col"{_spare(name, reference)} aria-sort="none">'
+                    f'<button type="button">{plain(name)}</button></th>' for name in head)
     ours = f"<td>{reference.errors['clean']:.1f}</td>" if reference and "clean" in reference.errors else "<td></td>"
     above = ("" if clean is None else '<tr class="fixed"><th scope="row">none (clean)</th>' + "<td></td>" * len(levels)
-             + f"<td>{100 * clean:.1f}</td><td></td>{ours if reference else ''}</tr>")
+             + f"<td>{100 * clean:.1f}</td><td{_spare('more', reference)}></td>{ours if reference else ''}</tr>")
     lines = "".join(_heat_line(name, answers, clean, reference) for name in corrupted_by(answers))
     words = text("robust.heat", n=f"{len(answers['labels']):,}") + (
         " " + text("robust.heat.more") if clean is not None else "") + (
@@ -66,7 +71,7 @@ def heat_map(report:Report,
             f'<table class="numbers heat"><thead><tr>{heads}</tr>{above}</thead><tbody>{lines}</tbody></table></div>'
             f"<figcaption>{plain(words)}</figcaption></figure>\n")
 
-# %% ../../nbs/report/378_sections.ipynb #d6511124
+# %% ../../nbs/report/378_sections.ipynb #691b63ca
 def attack_keys(report:Report) -> list: # (attack, radius as text)
     "The attacks that there are answers to."
     return [tuple(key.split("/")[1:]) for key in report.answers.get("attack", {}) if key.startswith("wrong/")]
@@ -90,12 +95,12 @@ def attack_table(report:Report) -> str: # HTML
              *([f"{r}/255", *(cell(a, r) for a in attacks)] for r in sorted(radii, key=float))]
     return html_table([["radius", *(plain(label(a)) for a in attacks)], *lines], "Errors under attack")
 
-def span(low:float, high:float # in [0,1]
-        ) -> str: # HTML, in per cent
+def span(low:float, high:float, # in [0,1]
+         form=".1f") -> str: # HTML, in per cent
     "An interval beside its value."
-    return f'<span class="span">{100 * low:.1f} to {100 * high:.1f}</span>'
+    return f'<span class="interval">{100 * low:{form}} to {100 * high:{form}}</span>'
 
-# %% ../../nbs/report/378_sections.ipynb #09f179c3
+# %% ../../nbs/report/378_sections.ipynb #bd5ea943
 def _calibrated(confidence, right) -> dict: # [C,n] each: corruptions, images
     gap = (confidence - right).mean(0)
     half = 1.96 * gap.std() / math.sqrt(len(gap))
@@ -120,13 +125,13 @@ def calibration_table(found:dict # from `calibration`
                      ) -> str: # HTML
     "A gap is bold where its interval excludes 0."
     def gap(one):
-        value = f"{100 * one['gap']:+.1f}".replace("-", "−")
-        return f"<strong>{value}</strong>" if one["low"] > 0 or one["high"] < 0 else value
+        value = f"{100 * one['gap']:+.1f}"
+        value = f"<strong>{value}</strong>" if one["low"] > 0 or one["high"] < 0 else value
+        return f"{value} {span(one['low'], one['high'], '+.1f')}".replace("-", "−")
     def line(name, one):
-        interval = f"{100 * one['low']:+.1f} to {100 * one['high']:+.1f}".replace("-", "−")
         right, sure, ece = (f"{100 * one[key]:.1f}" for key in ("right", "sure", "ece"))
-        return [name if name == "clean" else f"severity {name}", right, sure, gap(one), interval, ece]
-    head = ["images", "right (%)", "confidence (%)", "gap", "95 % interval", "ECE (%)"]
+        return [name if name == "clean" else f"severity {name}", right, sure, gap(one), ece]
+    head = ["images", "right", "confidence", "gap", "ECE"]
     return html_table([head, *(line(name, one) for name, one in found.items())], "Calibration")
 
 @matplotlib.rc_context(figures.LOOK)
@@ -140,7 +145,7 @@ def calibration_figure(found:dict) -> Figure:
     ax.legend()
     return figure
 
-# %% ../../nbs/report/378_sections.ipynb #3ff80cd4
+# %% ../../nbs/report/378_sections.ipynb #30aeeeea
 WORST = 5  # classes that are shown
 
 def _confused(report, k) -> str: # the most frequent wrong answer to class k
@@ -150,15 +155,15 @@ def _confused(report, k) -> str: # the most frequent wrong answer to class k
         if key.startswith("predicted"): counts += np.bincount(said[..., of].ravel(), minlength=len(counts))
     counts[k] = 0
     if not counts.any(): return ""
-    return f"{report.about['classes'][counts.argmax()]} ({counts.max() / counts.sum():.0%})"
+    return f"{report.about['classes'][counts.argmax()]} ({100 * counts.max() / counts.sum():.0f} %)"
 
 def _class_line(report, k, wrong, labels, n_classes, mean, clean):
     low, high = interval_of(wrong[labels == k], 0.05 / n_classes)
     value = f"{100 * wrong[labels == k].mean():.1f}"
-    value = f"<strong>{value}</strong>" if low > mean else value
-    before = "" if clean is None else f"{100 * clean.wrong[report.answers['clean']['labels'] == k].mean():.1f}"
-    return [plain(report.about["classes"][k]), before, value, f"{100 * low:.1f} to {100 * high:.1f}",
-            plain(_confused(report, k)), f"{(labels == k).sum():,}"]
+    value = (f"<strong>{value}</strong> " if low > mean else f"{value} ") + span(low, high)
+    of = None if clean is None else clean.wrong[report.answers["clean"]["labels"] == k]
+    before = [] if of is None else [f"{100 * of.mean():.1f}" if len(of) else ""]
+    return [plain(report.about["classes"][k]), *before, value, plain(_confused(report, k)), f"{(labels == k).sum():,}"]
 
 def class_table(report:Report) -> str: # HTML; "" for fewer than two classes
     "The classes that are failed most often."
@@ -171,15 +176,13 @@ def class_table(report:Report) -> str: # HTML; "" for fewer than two classes
     errors = {int(k): of.wrong[labels == k].mean() for k in there}
     worst = sorted(there.tolist(), key=lambda k: -errors[k])[:WORST]
     lines = [_class_line(report, k, of.wrong, labels, len(there), of.wrong.mean(), clean) for k in worst]
-    head = ["class", "clean (%)", f"{of.title} (%)", "95 % interval", "taken for", "images"]
+    head = ["class", *["clean"] * (clean is not None), of.title, "taken for", "images"]
     return html_table([head, *lines], "Worst classes")
 
-# %% ../../nbs/report/378_sections.ipynb #f819a159
+# %% ../../nbs/report/378_sections.ipynb #db60e080
 def _img(uri, alt, side): # HTML
     kind = ' class="pixels"' if side <= 64 else ""
     return f'<img{kind} width="{min(max(side, 128), 192)}" alt="{plain(alt)}" src="{uri}">'
-
-def _sure(share): return f"{share:.0%} sure"
 
 def _example(one, classes, side) -> str: # HTML
     truth, said, before = (classes[one[key]] for key in ("label", "answer", "clean_answer"))
@@ -188,13 +191,16 @@ def _example(one, classes, side) -> str: # HTML
     if "cam" in one:
         pictures += (_img(one["clean_cam"], f"what the network looks at, clean: {before}", side)
                      + _img(one["cam"], f"what the network looks at, {how}: {said}", side))
-    words = f"{truth}. Clean: {before}, {_sure(one['clean_confidence'])}. {how}: {said}, {_sure(one['confidence'])}."
+    clean, hard = (f"{said}, {100 * one[key]:.0f} % sure" for said, key in
+                   ((before, "clean_confidence"), (said, "confidence")))
+    words = f"True class: {truth}. Clean: {clean}. {how[0].upper()}{how[1:]}: {hard}."
     return f'<figure class="example"><div class="pair">{pictures}</div><figcaption>{plain(words)}</figcaption></figure>'
 
-def example_section(report:Report) -> str: # HTML; "" where nothing was corrupted
-    "The examples, the rule by which they were chosen, and why none shows where the network looks."
-    kept = report.examples
-    if not kept: return ""
+def example_section(report:Report) -> str: # HTML
+    "The examples, the rule by which they were chosen, and why none is there or shows where the network looks."
+    kept, hard = report.examples, corrupted_by(report.answers.get("corruption", {}))
+    if not kept:
+        return f"<p>{plain(text('robust.examples.no-corruption' if not hard else 'robust.examples.not-kept'))}</p>"
     if not kept["examples"]: return f"<p>{plain(text('robust.examples.none'))}</p>"
     words = [text("robust.examples")]
     words.append(text("robust.cam", layer=kept["layer"]) if kept["layer"] else
