@@ -2073,7 +2073,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                    'gwi.report.robust._items': ('report/robust.html#_items', 'gwi/report/robust.py'),
                                    'gwi.report.robust._nested': ('report/robust.html#_nested', 'gwi/report/robust.py'),
                                    'gwi.report.robust._next': ('report/robust.html#_next', 'gwi/report/robust.py'),
-                                   'gwi.report.robust._quoted': ('report/robust.html#_quoted', 'gwi/report/robust.py'),
                                    'gwi.report.robust._said': ('report/robust.html#_said', 'gwi/report/robust.py'),
                                    'gwi.report.robust._save_figures': ('report/robust.html#_save_figures', 'gwi/report/robust.py'),
                                    'gwi.report.robust._too_sure': ('report/robust.html#_too_sure', 'gwi/report/robust.py'),

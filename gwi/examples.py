@@ -104,12 +104,13 @@ def looked_at(classifier:Classifier, # in eval mode, on the device
             why = "no gradient of the answers arrives at its last layers"
     return None, "", why
 
-# %% ../nbs/331_examples.ipynb #80d53843
+# %% ../nbs/331_examples.ipynb #0e6d3b81
 WITH_CAM = 2  # examples that show where the network looks
 
 def _pixels_of(one, images, asked:Asked): # -> clean, corrupted, uint8 [H,W,3]
     clean = images.select([one["index"]]).images
-    options = dict(seed=asked.seed, indices=np.array([one["index"]]), constants=asked.constants)
+    options = dict(seed=asked.seed, indices=np.array([one["index"]]), constants=asked.constants,
+                   final_jpeg=getattr(asked, "final_jpeg", None))
     return clean[0], corrupt(clean, one["name"], asked.severities[-1], **options)[0]
 
 def _looks(classifier, pairs, found) -> tuple: # maps of the clean and the corrupted ones, in turn; layer; why not

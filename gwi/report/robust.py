@@ -11,6 +11,7 @@ import io
 import json
 import re
 from pathlib import Path
+from shlex import quote
 
 import matplotlib
 import numpy as np
@@ -144,18 +145,19 @@ def _as_reference(others) -> Reference|None: # whose errors stand beside the hea
     own = [one for one in others if not one.is_published]
     return next((one for one in own if one.network.startswith("standard,")), None)
 
-# %% ../../nbs/report/381_robust.ipynb #b766f3dc
-def _quoted(word): return word if re.fullmatch(r"[\w@%+=:,./-]+", word) else "'" + word.replace("'", "'\\''") + "'"
-
+# %% ../../nbs/report/381_robust.ipynb #7000cf99
 def next_commands(report:Report) -> list: # (why, commands)
-    "Commands that follow from the report."
-    source = {key: _quoted(str(value)) for key, value in report.about.get("source", {}).items() if value}
+    "Commands that follow; `about['source']`: model, weights, data, out, and further options, as they were given."
+    given = report.about.get("source", {})
+    source = {key: quote(str(value)) for key, value in given.items() if value and key != "options"}
+    options = f" {given['options']}" if given.get("options") else ""
     model, weights = source.get("model", "timm:resnet18"), source.get("weights", "best.pth")
     test = source.get("data", "photos/test")
     train = re.sub(r"(?i)\b(test|val|valid|validation)('?)$", r"train\2", test)
     train = train if train != test else "photos/train"
-    tune = f"gwi train --from {weights} --model {model} --data {train} --epochs 5"
-    again = f"gwi robustness --model {model} --weights tuned/model.safetensors --data {test} --out after"
+    tuned = "tuned/weights.safetensors" if ".safetensors" in weights else "tuned/weights.pth"
+    tune = f"gwi train --from {weights} --model {model} --data {train}{options} --epochs 5"
+    again = f"gwi robustness --model {model} --weights {tuned} --data {test}{options} --out after"
     here = source.get("out", "before")
     return [(text("robust.next.augmix"), [f"{tune} --method augmix --out tuned"]),
             (text("robust.next.gwi"), [f"{tune} --method gwi+augmix --out tuned"]),
