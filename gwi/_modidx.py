@@ -2070,6 +2070,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                    'gwi.report.robust._done': ('report/robust.html#_done', 'gwi/report/robust.py'),
                                    'gwi.report.robust._first': ('report/robust.html#_first', 'gwi/report/robust.py'),
                                    'gwi.report.robust._flat': ('report/robust.html#_flat', 'gwi/report/robust.py'),
+                                   'gwi.report.robust._is_more': ('report/robust.html#_is_more', 'gwi/report/robust.py'),
                                    'gwi.report.robust._items': ('report/robust.html#_items', 'gwi/report/robust.py'),
                                    'gwi.report.robust._nested': ('report/robust.html#_nested', 'gwi/report/robust.py'),
                                    'gwi.report.robust._next': ('report/robust.html#_next', 'gwi/report/robust.py'),

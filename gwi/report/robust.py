@@ -27,10 +27,16 @@ from .frame import plain
 from .naming import label, text
 from .outcome import Report, corrupted_by, rows_of  # noqa: F401
 
-# %% ../../nbs/report/381_robust.ipynb #24da8545
+# %% ../../nbs/report/381_robust.ipynb #0c346d27
 def _said(wrong) -> str: # "8.3 % (7.1 to 9.7)"
     low, high = interval_of(wrong)
     return f"{sections.per_cent(np.mean(wrong))} ({100 * low:.1f} to {100 * high:.1f})"
+
+def _is_more(clean, hard) -> bool: # Measures; on the same images, by a 95 % interval of the paired difference
+    _, at, there = np.intersect1d(clean.indices, hard.indices, return_indices=True)
+    if not len(at): return False
+    d = hard.wrong[there].astype(float) - clean.wrong[at]
+    return d.mean() > 1.96 * d.std() / len(d) ** 0.5
 
 def _under_corruptions(report, measures) -> str: # part of a sentence; "" without corruptions
     mean, answers = next((m for m in measures.values() if m.is_mean), None), report.answers.get("corruption", {})
@@ -39,8 +45,8 @@ def _under_corruptions(report, measures) -> str: # part of a sentence; "" withou
     if mean is None: mean = measures[label(names[0])]  # one corruption at one severity
     words = f"{_said(mean.wrong)} under corruptions ({mean.title})"
     if (clean := sections.clean_error(report)) is not None:
-        apart = interval_of(mean.wrong)[0] > clean > 0
-        words += f", {mean.wrong.mean() / clean:.1f} times as often" if apart else ", not clearly more often"
+        is_more = clean > 0 and _is_more(measures["clean"], mean)
+        words += f", {mean.wrong.mean() / clean:.1f} times as often" if is_more else ", not clearly more often"
     errors = {name: (answers[f"predicted/{name}"] != answers["labels"]).mean() for name in names}
     worst = max(errors, key=errors.get)
     return words + (f"; the worst is {label(worst)} ({sections.per_cent(errors[worst])})" if len(names) > 1 else "")
@@ -167,7 +173,7 @@ def _next(report) -> str: # HTML
     return "".join(f'<p>{plain(why)}</p><pre class="command">{plain(chr(10).join(commands))}</pre>'
                    for why, commands in next_commands(report))
 
-# %% ../../nbs/report/381_robust.ipynb #3ffb8f4e
+# %% ../../nbs/report/381_robust.ipynb #bab82a18
 def _verdict_section(report, others): # HTML
     missing = [text("robust.unfinished", missing=", ".join(report.about["missing"]))] if report.about["missing"] else []
     serious = [found["words"] for found in report.about["findings"] if found["is_serious"]]
@@ -185,7 +191,8 @@ def _attacks(report, folder): # HTML
 def _calibration(report, folder): # HTML
     found = sections.calibration(report)
     if not found: return ""
-    drawing = frame.figure(folder, "calibration", text("robust.calibration.figure"), 2) if len(found) > 1 else ""
+    number, words = 1 + bool(sections.attack_keys(report)), text("robust.calibration.figure")
+    drawing = frame.figure(folder, "calibration", words, number) if len(found) > 1 else ""
     body = f'<div class="beside">{drawing}{sections.calibration_table(found)}</div>'
     return _captioned("robust.calibration", body)
 
