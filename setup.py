@@ -3,6 +3,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 here = Path(__file__).parent
 cfg = ConfigParser(delimiters=["="])
@@ -19,7 +20,17 @@ def expanded(words):
     return list(dict.fromkeys(sum(parts, [])))
 
 
+class WithPublished(build_py):
+    "Puts published numbers, which lie beside the package in a checkout, into what is installed: `gwi.report.beside`."
+
+    def run(self):
+        super().run()
+        if self.editable_mode: return
+        self.copy_file(str(here / "data" / "published.csv"), str(Path(self.build_lib) / "gwi" / "data" / "published.csv"))
+
+
 setup(
+    cmdclass={"build_py": WithPublished},
     name=cfg["lib_name"],
     version=cfg["version"],
     description=cfg["description"],

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['corruptions_named', 'constants_for', 'severities_of', 'Examined', 'corruption_records', 'attack_records',
-           'answers_of', 'network_digest', 'robustness']
+           'answers_of', 'network_digest', 'published_set', 'robustness']
 
 # %% ../nbs/384_examine.ipynb #9f7e0e65
 import hashlib
@@ -21,6 +21,8 @@ from .classifier import Classifier, device_for, measured, order_of
 from .corruption import CONSTANTS, FUNCTIONS, check_corruption
 from .data.datasets import first_per_class
 from .data.inputs import Inputs, fingerprint, inputs
+from .data.known import identify, pixel_digests
+from .examples import examples_of
 from .findings import Finding, checked_classes, first_look, of_answers, of_attacks, otherwise
 from .measures import record
 from .networks import Loaded
@@ -155,6 +157,14 @@ def network_digest(classifier:Classifier, images) -> str: # 16 hex digits
     with torch.no_grad(): whole.update(classifier(to_device(images)).argmax(1).cpu().numpy().tobytes())
     return whole.hexdigest()[:16]
 
+def published_set(data:Inputs) -> tuple[str,list]: # name of the catalogue, "" for none; what must be said
+    "Which published test set images of 32 pixels belong to."
+    if data.images.size != 32: return "", []
+    found = identify({"test": pixel_digests(data.images)}, {"test": data.images.labels}, data.classes)
+    if found is None: return "", []
+    findings = [Finding("data", words, True) for words in found.warnings if words not in data.notes]
+    return ("" if found.warnings else found.name), findings
+
 def _done_words(asked:Asked) -> dict: # protocol -> what is done
     levels = ", ".join(map(str, asked.severities))
     words = {"corruption": f"{len(asked.names)} corruptions, severities {levels}, constants of {asked.constants}"}
@@ -164,10 +174,11 @@ def _done_words(asked:Asked) -> dict: # protocol -> what is done
     radii = ", ".join(f"{radius:g}" for radius in asked.radii)
     return words | {"attack": f"{', '.join(names)} at {radii} (/255)"}
 
-def _about(seen, asked, plan, *, name, network, lines, seconds, missing, digest) -> dict:
+def _about(seen, asked, plan, *, name, network, lines, seconds, missing, digest, dataset) -> dict:
     "What a report says besides its numbers; JSON can write it."
     return dict(
-        name=name, data=seen.data.name, network=network, classes=seen.data.classes, severities=list(asked.severities),
+        name=name, data=seen.data.name, dataset=dataset, network=network, classes=seen.data.classes,
+        severities=list(asked.severities),
         seed=asked.seed, images=digest, of=len(seen.data.images), plan=lines, n=plan.n, seconds=seconds,
         missing=missing, findings=[asdict(found) for found in seen.findings], notes=list(_done_words(asked).values()),
         corruption=dict(constants=asked.constants, seed=asked.seed, severities=list(asked.severities),
@@ -257,5 +268,8 @@ def _report(seen, asked, plan, parts, **about) -> Report:
                    corruption=corruption_records(asked, parts, seen.data.classes), attack=attack_records(asked, parts))
     if clean is not None: seen.findings += of_answers(clean["predicted"], clean["labels"])
     if before is not None: seen.findings += of_attacks(records["attack"], float(before["zero"]))
-    about = _about(seen, asked, plan, **about)
-    return Report(rows_of(records, about), answers_of(asked, parts), about)
+    dataset, said = published_set(seen.data)
+    seen.findings += said
+    about, answers = _about(seen, asked, plan, dataset=dataset, **about), answers_of(asked, parts)
+    examples = examples_of(seen.classifier, seen.data.images, asked, answers)
+    return Report(rows_of(records, about), answers, about, examples)

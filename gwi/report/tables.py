@@ -8,7 +8,7 @@ __all__ = ['TEX', 'LINE', 'title', 'sentences', 'caption', 'autoattack_sentence'
 
 # %% ../../nbs/report/345_tables.ipynb #4cae1851
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -260,11 +260,13 @@ def _signs(shown):
 
 def table(rows:pd.DataFrame, # of one profile, data set and network
           name:str, # one of `table_names`
+          best=None, # (Numbers) -> bool for each cell: what is bold; default: the best mean
          ) -> Table:
     "A table of a protocol: methods × conditions, mean ± standard deviation over seeds."
     shown, number = numbers(rows, name), numbered(rows.dataset.iloc[0], name)
+    if best: shown = replace(shown, cells=shown.cells.assign(best=best(shown)))
     known = costs(rows.profile.iloc[0]) if name in COSTED else {}
-    signs = sentences(_signs(shown), text("sign.passes") if known else "")
+    signs = sentences(_signs(shown), text("sign.apart") if best else "", text("sign.passes") if known else "")
     return Table(name, shown.cells, caption(shown, signs=signs, number=f"Table {number}" if number else ""), known)
 
 # %% ../../nbs/report/345_tables.ipynb #087018b1
