@@ -1,4 +1,4 @@
-"""What runs with the core alone: torch, NumPy, fastcore, in a virtual environment without anything else.
+"""What runs with the core alone: torch, NumPy, fastcore, click, in a virtual environment without anything else.
 
 The wheel is built and installed there; what it requires is not fetched but linked from this environment, with all that
 it requires in turn. Then `bare_inside.py` tries the front page's lines, every part of the core, and what an extra's
@@ -18,7 +18,7 @@ from end_to_end import copy_tree
 from gwi.pipeline.kit import needed_by
 
 root = Path(__file__).resolve().parent.parent
-CORE = {"torch", "numpy", "fastcore"}
+CORE = {"torch", "numpy", "fastcore", "click"}
 OTHERS = ("3.12", "3.13", "3.14")  # Python versions that the core is for, beside 3.11
 
 
