@@ -47,9 +47,9 @@ def checkpoint_path(run:Run) -> Path:
     "Where the last checkpoint of a run lies, until the run has served."
     return paths.cache() / run.settings.profile / f"{run.name}.safetensors"
 
-def previous_path(run:Run) -> Path:
+def previous_path(path:Path) -> Path: # the file of a checkpoint
     "Where the one before it lies."
-    return checkpoint_path(run).with_suffix(".previous.safetensors")
+    return path.with_suffix(".previous.safetensors")
 
 def clear(runs:list[Run]):
     "Delete the checkpoints of finished runs, so that asking for them again trains them again."
@@ -88,6 +88,7 @@ def write_checkpoint(run:Run,
                      step:int, # steps done
                      log:list, # what the finished epochs came to
                      identity:str, # from `identity_of`
+                     path:Path|None=None, # where; None: `checkpoint_path`
                     ):
     "Write the checkpoint of a step. FloatingPointError, and the one before stays, if a number in it is not finite."
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
@@ -96,10 +97,10 @@ def write_checkpoint(run:Run,
             raise FloatingPointError(f"{run.name}: {name} is not finite after step {step}; the checkpoint before it is "
                                      "kept; lower train.lr or inhibition.weight")
     header = dict(identity=identity, step=str(step), log=json.dumps(log), where=_machine())
-    path = checkpoint_path(run)
+    path = path or checkpoint_path(run)
     new = path.with_suffix(".new.safetensors")
     paths.atomic_write(new, safetensors.torch.save(tensors, header))
-    if path.exists(): path.replace(previous_path(run))
+    if path.exists(): path.replace(previous_path(path))
     new.replace(path)
 
 # %% ../nbs/295_checkpoint.ipynb #759ca90f
@@ -121,11 +122,12 @@ def _read(run, path, identity):
 
 def read_checkpoint(run:Run,
                     identity:str, # from `identity_of`
+                    path:Path|None=None, # where; None: `checkpoint_path`
                    ) -> tuple[int,list,dict]|None: # step, log, tensors; None if there is none to go on from
     "The newest whole checkpoint of this very run."
-    path = checkpoint_path(run)
+    path = path or checkpoint_path(run)
     waiting = path.with_suffix(".new.safetensors")  # the newest, if the process was killed between the two renames
-    for candidate in (path, waiting, previous_path(run)):
+    for candidate in (path, waiting, previous_path(path)):
         found = _read(run, candidate, identity)
         if found: return int(found[0]["step"]), json.loads(found[0]["log"]), found[1]
     return None

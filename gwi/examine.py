@@ -16,6 +16,7 @@ import torch
 
 from . import console, planning, scoring
 from .classifier import Classifier, device_for, measured, order_of
+from .corruption import check_corruption
 from .data.datasets import first_per_class
 from .data.inputs import Inputs, fingerprint, inputs
 from .findings import Finding, checked_classes, first_look, of_answers, of_attacks, otherwise
@@ -120,6 +121,7 @@ def network_digest(classifier:Classifier, images) -> str: # 16 hex digits
 def _done_words(asked:Asked) -> dict: # protocol -> what is done
     levels = ", ".join(map(str, asked.severities))
     words = {"corruption": f"{len(asked.names)} corruptions, severities {levels}, constants of {asked.constants}"}
+    if asked.final_jpeg: words["corruption"] += f", then JPEG of quality {asked.final_jpeg}"
     if asked.attacks is None: return words
     names = ["FGSM", *map(label, asked.attacks.ascents), *map(str.upper, asked.attacks.library)]
     radii = ", ".join(f"{radius:g}" for radius in asked.radii)
@@ -131,7 +133,8 @@ def _about(seen, asked, plan, *, name, network, lines, seconds, missing, digest)
         name=name, data=seen.data.name, network=network, classes=seen.data.classes, severities=list(asked.severities),
         seed=asked.seed, images=digest, of=len(seen.data.images), plan=lines, n=plan.n, seconds=seconds,
         missing=missing, findings=[asdict(found) for found in seen.findings], notes=list(_done_words(asked).values()),
-        corruption=dict(constants=asked.constants, seed=asked.seed, severities=list(asked.severities)),
+        corruption=dict(constants=asked.constants, seed=asked.seed, severities=list(asked.severities),
+                        final_jpeg=asked.final_jpeg),
         attack=asdict(asked.attacks) if asked.attacks else {}, versions=f"torch {torch.__version__}",
         hardware=hardware())
 
@@ -154,6 +157,7 @@ def robustness(model, # a network or a function of a batch, or what `gwi.network
                classes=None, # names of the data's labels; None: its own
                dtype:torch.dtype|None=None, # that the network computes in: torch.bfloat16
                constants:str|None=None, # of the corruptions: "cifar", "imagenet"; None: by the size, which is said
+               final_jpeg:int|None=None, # 85: corrupted images are saved once more, as the files of ImageNet-C
                folder=None, # where finished parts are kept: the same call goes on from there
                workers:int=0, # processes that decode pictures
                only_plan:bool=False, # say what would be done, and nothing more
@@ -164,6 +168,7 @@ def robustness(model, # a network or a function of a batch, or what `gwi.network
     names, radii = corruptions_named(corruptions), tuple(planning.radii_of(eps))
     levels, wanted = severities_of(severities), planning.attacks_named(attacks, seed)
     _check_numbers(n, minutes)
+    for one in names: check_corruption(one, 1, seed, constants or "cifar", final_jpeg)
     if transform is None and mean is None and std is None: mean, std = loaded.mean, loaded.std
     found = inputs(data, size=size or loaded.size, classes=classes)
     classifier = Classifier(loaded.model, mean=mean, std=std, transform=transform, dtype=dtype,
@@ -172,9 +177,9 @@ def robustness(model, # a network or a function of a batch, or what `gwi.network
     with measured(classifier, device_for(loaded.model, device)):
         seen = _look(classifier, found, outputs, was_training, normalises)
         seen.findings += [Finding("note", words, False) for words in loaded.notes]
-        chosen, said = constants_for(seen.data.images.size, constants) if names else ("cifar", [])
+        chosen, said = constants_for(seen.data.images.size, constants, names) if names else ("cifar", [])
         seen.findings += [Finding("note", words, False) for words in said]
-        asked = Asked(names, levels, chosen, _possible(wanted, seen), radii, seed)
+        asked = Asked(names, levels, chosen, _possible(wanted, seen), radii, seed, final_jpeg)
         if only_plan: return _estimate(seen, asked, n, minutes, name or loaded.name)
         return _measure(seen, asked, n, minutes, folder, workers, name or loaded.name, loaded.name)
 

@@ -34,6 +34,7 @@ class Asked:
     attacks: scoring.Attacks|None
     radii: tuple       # in 1/255
     seed: int
+    final_jpeg: int|None = None  # as for `corrupt`
 
 # %% ../nbs/328_parts.ipynb #11125d71
 @dataclass
@@ -124,7 +125,7 @@ def corruption_part(work:Work, name:str) -> dict:
         few = work.part(part, chosen)
         pixels = devices.send(torch.from_numpy(np.ascontiguousarray(few.images)), devices.device())
         sets = made_sets(pixels, few.labels, name, asked.severities, seed=asked.seed, indices=chosen[part],
-                         constants=asked.constants)
+                         constants=asked.constants, final_jpeg=asked.final_jpeg)
         found.append(scoring.answers_to(work.classifier, sets))
     predicted, confidence = (np.concatenate(values, 1) for values in zip(*found))
     return dict(predicted=predicted, confidence=confidence, indices=chosen, labels=work.images.labels[chosen])

@@ -16,7 +16,7 @@ import torch
 from . import devices
 from .attack import ascend
 from .classifier import Classifier
-from .corruption import CONSTANTS, FUNCTIONS, corrupt
+from .corruption import CONSTANTS, FUNCTIONS, check_corruption, corrupt
 from .predictions import to_device
 from .protocols import ATTACKS, BAR, CORRUPTIONS, HELD_OUT
 from .scoring import Attacks
@@ -61,12 +61,15 @@ def corruptions_named(names) -> tuple: # names of corruptions; "15", "19" or "ba
 _SIZES = {"cifar": 32, "tiny-imagenet": 64, "imagenet": 224} # sides of the published sets
 
 def constants_for(size:int, # side of the images, pixels
-                  chosen:str|None=None) -> tuple[str,list]: # constants; what must be said
-    "Whose constants corruptions have: those of the published set of the nearest size."
+                  chosen:str|None=None,
+                  corruptions=(), # names
+                 ) -> tuple[str,list]: # constants; what must be said
+    "Whose constants corruptions have: those of the published set of the nearest size that has them all."
     if chosen is not None:
         if chosen not in CONSTANTS: raise ValueError(f"constants is {chosen!r}; known: {', '.join(CONSTANTS)}")
+        for name in corruptions: check_corruption(name, 1, 0, chosen, None)
         return chosen, []
-    sizes = {name: side for name, side in _SIZES.items() if name in CONSTANTS}
+    sizes = {name: side for name, side in _SIZES.items() if CONSTANTS[name].keys() >= set(corruptions)}
     name = min(sizes, key=lambda one: abs(math.log(size / sizes[one])))
     if sizes[name] == size: return name, []
     return name, [f"Corruptions have the constants of {name} ({sizes[name]} pixels), the nearest to {size} pixels: "

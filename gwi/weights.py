@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WRAPPINGS', 'save_weights', 'wrappings_of', 'read_weights', 'cause', 'load_weights', 'last_layer', 'outputs_in',
-           'start_from']
+           'file_names', 'start_from']
 
 # %% ../nbs/175_weights.ipynb #e3e2e833
 import re
@@ -52,10 +52,7 @@ def wrappings_of(state) -> list[str]: # as of `WRAPPINGS`
     "Under which keys a checkpoint holds dictionaries that may be weights."
     return [key for key in WRAPPINGS if isinstance(state, dict) and isinstance(state.get(key), dict) and state[key]]
 
-def read_weights(path:Path, # safetensors, or a torch file of tensors alone
-                 part:str|None=None, # of a checkpoint that holds several: "ema"; None: the first of `WRAPPINGS`
-                ) -> dict[str,Tensor]: # dotted name -> tensor
-    "The tensors in a file, without wrapping and prefixes. ValueError where there are none."
+def _unwrapped(path, part): # -> dotted name, as the file has it -> tensor
     path = Path(path)
     state = _tensors(path)
     if part and part not in wrappings_of(state):
@@ -65,7 +62,15 @@ def read_weights(path:Path, # safetensors, or a torch file of tensors alone
         keys = f"; its keys: {', '.join(map(str, list(state)[:8]))}" if isinstance(state, dict) and state else ""
         raise ValueError(f"{path.name} holds no weights: expected a dictionary of tensors, alone or under "
                          f"'state_dict', 'model', 'ema', ...{keys}")
-    return {re.sub(r"^(module\.|_orig_mod\.)+", "", k): v for k, v in state.items()}
+    return state
+
+def _without_prefix(key): return re.sub(r"^(module\.|_orig_mod\.)+", "", key)
+
+def read_weights(path:Path, # safetensors, or a torch file of tensors alone
+                 part:str|None=None, # of a checkpoint that holds several: "ema"; None: the first of `WRAPPINGS`
+                ) -> dict[str,Tensor]: # dotted name -> tensor
+    "The tensors in a file, without wrapping and prefixes. ValueError where there are none."
+    return {_without_prefix(k): v for k, v in _unwrapped(path, part).items()}
 
 # %% ../nbs/175_weights.ipynb #4219abe5
 _TRANSLATIONS = ( # what is replaced by what, in order: our own names; ResNet-20; ResNet-2b; ResNeXt-29, both; WRN-40-2
@@ -163,6 +168,18 @@ def outputs_in(net:nn.Module, # of any number of classes, also without memory (o
     last, _ = last_layer(net)
     found = _translated(state, net.state_dict()).get(f"{last}.weight")
     return None if found is None else len(found)
+
+# %% ../nbs/175_weights.ipynb #7773a264
+def file_names(net:nn.Module, # that the file fills
+               path, part:str|None=None, # as for `read_weights`
+              ) -> dict[str,str]: # name in the network -> name in the file, in the file's order
+    "What a file calls the tensors of a network. ValueError for a file that is of another network."
+    theirs = _unwrapped(path, part)
+    ours = net.state_dict()
+    names = dict(zip(_translated({_without_prefix(k): v for k, v in theirs.items()}, ours), theirs))
+    if unknown := [name for name in names if name not in ours]:
+        raise ValueError(f"{Path(path).name} is of another network: this one has no {', '.join(unknown[:6])}")
+    return names
 
 # %% ../nbs/175_weights.ipynb #df0594b7
 def start_from(net:nn.Module, # fresh, changed in place

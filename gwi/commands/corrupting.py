@@ -25,7 +25,7 @@ from .options import Levels, Names, json_option, say_json, stdout_kept
 from ..extras import needs
 from ..paths import atomic_write
 
-# %% ../../nbs/commands/457_corrupting.ipynb #480feb6d
+# %% ../../nbs/commands/457_corrupting.ipynb #cf04a11d
 def pictures_in(place:Path # a folder, with folders in it or without, or an archive
                ): # -> Files of any size
     "All pictures of a folder or an archive, in order. ValueError: there are none."
@@ -36,7 +36,7 @@ def pictures_in(place:Path # a folder, with folders in it or without, or an arch
     tree = tree_of(place)
     names = [n for n in tree.names if PurePosixPath(n).suffix and is_picture(n) and not is_litter(n)]
     if not names: raise ValueError(f"--data {place}: there are no pictures; --npy reads arrays and tables, too")
-    if others := len(tree.names) - len(names): console.progress(f"passed over: {others:,} files that are no pictures")
+    if n := len(tree.names) - len(names): console.progress(f"passed over: {n:,} files that are no pictures")
     files = tree.part(names, np.zeros(len(names), np.int64), 0)
     deep = (files.source(i) for i, name in enumerate(names) if may_be_deep(name))
     return replace(files, white=look_for_depth(deep, place) or None)
@@ -48,7 +48,7 @@ def copy_names(names) -> list: # text or bytes -> text
     count = Counter(map(str.casefold, pngs))
     return [png if count[png.casefold()] == 1 else f"{name}.png" for png, name in zip(pngs, names)]
 
-# %% ../../nbs/commands/457_corrupting.ipynb #e21ef601
+# %% ../../nbs/commands/457_corrupting.ipynb #c52c7b71
 @dataclass(frozen=True)
 class Wanted:
     "What is made of the pictures."
@@ -72,7 +72,7 @@ def check_copies(out:Path, about:dict): # what decides the copies
     if head.is_file():
         before = json.loads(head.read_text(encoding="utf-8"))
         other = [key for key in about if before.get(key) != about[key]]
-        if other: raise ValueError(f"--out {out}: it holds copies made otherwise ({', '.join(other)}); give another one")
+        if other: raise ValueError(f"--out {out}: it holds copies made otherwise ({', '.join(other)}); give a new one")
         console.progress(f"going on with what is in {out}")
     elif out.is_dir() and any(out.iterdir()): raise ValueError(f"--out {out}: it holds other files; give a new folder")
     atomic_write(head, json.dumps(about, indent=1) + "\n")
@@ -163,12 +163,12 @@ def write_arrays(images, has_labels:bool, wanted:Wanted, out:Path) -> int: # arr
     going(len(todo))
     return n_new
 
-# %% ../../nbs/commands/457_corrupting.ipynb #c6b10736
-def _constants(sizes, chosen) -> str: # of (width, height); the constants, after saying what must be said
+# %% ../../nbs/commands/457_corrupting.ipynb #becd5d9f
+def _constants(sizes, chosen, names) -> str: # of (width, height); the constants, after saying what must be said
     from gwi.planning import constants_for
     sides = sorted(min(size) for size in sizes)
     if sides[0] < 8: raise ValueError("--data: a picture has a side below 8 pixels, too small to be corrupted")
-    name, said = constants_for(sides[len(sides) // 2], chosen)
+    name, said = constants_for(sides[len(sides) // 2], chosen, names)
     for line in said: console.progress(f"  {line}")
     return name
 
@@ -222,7 +222,7 @@ def corrupt(data, out, corruptions, severities, npy, size, constants, final_jpeg
     from gwi import devices
     with stdout_kept(), devices.on(device or devices.device()):
         images, has_labels = _images(data, npy, size)
-        wanted = Wanted(names, severities, seed, _constants(_some_sizes(images), constants), final_jpeg)
+        wanted = Wanted(names, severities, seed, _constants(_some_sizes(images), constants, names), final_jpeg)
         check_copies(out, _about(wanted, images, npy, size))
         n_new = write_arrays(images, has_labels, wanted, out) if npy else write_pictures(images, wanted, out)
     kind = "arrays" if npy else "pictures"

@@ -16,7 +16,7 @@ from . import options
 from .options import (FINE, INTERRUPTED, Levels, Names, Numbers, data_options, json_option, network_options,
                                   say_json, stdout_kept)
 
-# %% ../../nbs/commands/456_measuring.ipynb #1e079b24
+# %% ../../nbs/commands/456_measuring.ipynb #d2a28671
 def _asked_options(function):
     "Options that say what is measured."
     option = click.option
@@ -26,6 +26,8 @@ def _asked_options(function):
             option("--severities", type=Levels(), default="1-5", show_default=True, help="As 1-5 or 1,3,5."),
             option("--constants", metavar="NAME", help="Of the corruptions: cifar, tiny-imagenet, imagenet. Left out: "
                    "by the images' size, which is said."),
+            option("--final-jpeg", type=click.IntRange(1, 95), metavar="QUALITY", help="Corrupted images are saved once "
+                   "more, as the published files of ImageNet-C: 85."),
             option("--attacks", type=Names(), default="fgsm,pgd20", show_default=True,
                    help="fgsm, pgd20 (20 steps), pgd20x10 (from 10 starts), autoattack, or none."),
             option("--eps", type=Numbers(), default="2/255,8/255", show_default=True,
@@ -39,26 +41,28 @@ def _asked_options(function):
 def _group_or_names(names): # ("15",) -> "15"
     return names[0] if len(names) == 1 else names
 
-def check_asked(corruptions=(), attacks=(), eps=(), constants=None, **_):
+def check_asked(corruptions=(), attacks=(), eps=(), constants=None, **_): # as of the options
     "ValueError for names that nothing has, before a network is loaded."
     from gwi import planning
-    planning.corruptions_named(_group_or_names(corruptions))
+    names = planning.corruptions_named(_group_or_names(corruptions))
     planning.attacks_named(attacks)
     planning.radii_of(eps)
-    planning.constants_for(32, constants)
+    planning.constants_for(32, constants, names)
 
 def name_of(loaded, weights:Path|None, name=None, **_) -> str:
     "What the network is called: as it is said, or after it and its file."
     if name: return name
     return loaded.name if weights is None else f"{loaded.name}-{weights.stem}"
 
-# %% ../../nbs/commands/456_measuring.ipynb #e3d8f6ea
+# %% ../../nbs/commands/456_measuring.ipynb #fd1564dd
 def _begun(data, weights=None, device=None, **given):
     "Everything that can be found wrong before a network or an image is read."
     options.check_needed("data", "report")
     options.check_weights(weights)
     check_asked(**given)
     options.check_device(device)
+
+_PASSED = "severities", "eps", "constants", "final_jpeg", "n", "minutes", "seed", "device", "size"
 
 def examined(out:Path|None=None, is_kept:bool=True, only_plan:bool=False, # Report, or Estimate; where it is kept
              **given) -> tuple:
@@ -70,8 +74,7 @@ def examined(out:Path|None=None, is_kept:bool=True, only_plan:bool=False, # Repo
     outputs, notes = options.outputs_of(images=images, **given)
     name = name_of(loaded, **given)
     if out is None and is_kept: out = options.check_folder(Path("robustness") / re.sub(r"[^\w.+-]+", "-", name))
-    asked = {key: given[key] for key in ("severities", "eps", "constants", "n", "minutes", "seed", "device", "size")
-             if key in given}
+    asked = {key: given[key] for key in _PASSED if key in given}
     found = robustness(replace(loaded, notes=(*loaded.notes, *notes)), images, outputs=outputs, name=name, folder=out,
                        corruptions=_group_or_names(given["corruptions"]), attacks=given["attacks"],
                        only_plan=only_plan, **asked)
@@ -155,7 +158,7 @@ def estimate(as_json, **given):
                       minutes=found.plan.minutes, findings=findings))
     else: click.echo("\n".join([*found.lines, *(f"  {f['words']}" for f in findings)]))
 
-# %% ../../nbs/commands/456_measuring.ipynb #c2473b33
+# %% ../../nbs/commands/456_measuring.ipynb #63a6ef26
 @click.command()
 @network_options
 @data_options
@@ -175,17 +178,16 @@ def evaluate(as_json, **given):
 
 def _class_lines(rows) -> list: # of text
     "The errors of the classes, the largest first."
-    single = rows[rows.condition.str.startswith("class ") | rows.metric.str.startswith("class")]
-    single = single.sort_values("value", ascending=False)
+    single = rows[rows.metric == "class_error"].sort_values("value", ascending=False)
     return [f"{r.condition}: {r.value:.1f} % of {r.n:,.0f}" for r in single.itertuples()]
 
-# %% ../../nbs/commands/456_measuring.ipynb #76189262
+# %% ../../nbs/commands/456_measuring.ipynb #03daab2a
 def _reports(folders) -> list:
     "Saved reports; those that share a name are called after their folders."
-    from gwi.report.robust import Report, load_report
+    from gwi.report.robust import load_report
     reports = [load_report(folder) for folder in folders]
     names = [report.name for report in reports]
-    def own(report, folder): return Report(report.rows, report.answers, report.about | dict(name=folder.absolute().name))
+    def own(report, folder): return replace(report, about=report.about | dict(name=folder.absolute().name))
     return [own(report, folder) if names.count(report.name) > 1 else report for report, folder in zip(reports, folders)]
 
 @click.command()

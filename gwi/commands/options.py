@@ -66,7 +66,7 @@ class Commands(click.Group):
         if said: click.echo(said, err=True)
         sys.exit(status if isinstance(status, int) else FINE)
 
-# %% ../../nbs/commands/451_options.ipynb #9e9080d3
+# %% ../../nbs/commands/451_options.ipynb #8d4c7cce
 class Numbers(click.ParamType):
     "Numbers between commas, as 0.485,0.456,0.406; fractions may be written as 8/255."
     name = "numbers"
@@ -81,7 +81,8 @@ class Levels(click.ParamType):
     def convert(self, value, param, ctx): # -> tuple of ints
         if not isinstance(value, str): return value
         found = re.fullmatch(r"([1-5])-([1-5])", value)
-        if found: return tuple(range(int(found[1]), int(found[2]) + 1)) or self.fail(f"{value!r}: none", param, ctx)
+        levels = tuple(range(int(found[1]), int(found[2]) + 1)) if found else ()
+        if levels: return levels
         if re.fullmatch(r"[1-5](,[1-5])*", value): return tuple(sorted(set(map(int, value.split(",")))))
         self.fail(f"{value!r}; some of 1 to 5, as 1,3,5 or 1-5", param, ctx)
 
@@ -137,7 +138,7 @@ def data_options(function):
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, for machines.")
 
-# %% ../../nbs/commands/451_options.ipynb #1c437aca
+# %% ../../nbs/commands/451_options.ipynb #8860912d
 NEEDED = {"data": ("torchvision", "PIL", "scipy", "yaml"), "report": ("pandas", "matplotlib", "seaborn")}
 
 def check_needed(*extras:str): # of `NEEDED`
@@ -146,7 +147,8 @@ def check_needed(*extras:str): # of `NEEDED`
     missing = {extra: names for extra, names in missing.items() if names}
     if not missing: return
     names = [name for some in missing.values() for name in some]
-    raise ModuleNotFoundError(f"{', '.join(names)} not installed: pip install 'gwi[{','.join(missing)}]'", name=names[0])
+    words = f"{', '.join(names)} not installed: pip install 'gwi[{','.join(missing)}]'"
+    raise ModuleNotFoundError(words, name=names[0])
 
 def check_folder(folder:Path # where a command will write
                 ) -> Path: # the same

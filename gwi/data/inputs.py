@@ -153,7 +153,6 @@ class Inputs:
     name: str       # of the data
     notes: tuple = () # what was decided and must be said
     is_named: bool = False # whether the classes have names of their own
-    dataset: str = "" # its name in the catalogue, where the images are the published ones; "": they are not
 
 def _file_words(images) -> bytes: # of Files
     "Names below the folder that all share, with sizes; so a folder and the folder around it say the same."
@@ -278,8 +277,7 @@ def of_path(path, size:int|None=None, # of photographs; None: their own if all a
     if len(found.parts) > 1: notes.append(f"of its parts ({', '.join(found.parts)}) {split} is measured")
     has_names = classes is not None or isinstance(images, Files) or found.classes[0] != "0"
     order = _classes_for(images.labels, classes or found.classes)
-    return Inputs(images, order, name or found.path.name, (*notes, *found.notes, *found.warnings), has_names,
-                  found.dataset)
+    return Inputs(images, order, name or found.path.name, (*notes, *found.notes, *found.warnings), has_names)
 
 # %% ../../nbs/data/243_inputs.ipynb #1a01fc01
 def inputs(data, # as in the table above, or what this function gave

@@ -198,7 +198,7 @@ def _reproduce_shared(profile, part) -> int:
     "The stages that all parts share."
     params.use_profile(profile, part)
     begin, file = time.time(), pipeline_file(profile)
-    return _closing(params.load(), dvc_repro("--force", file), begin)
+    return _closing(params.load(), _run_in_order(file, stage_names(file), True, begin), begin)
 
 # %% ../../nbs/pipeline/400_reproduce.ipynb #c61b49a1
 def reproduce_all(profile:str, # "": that of params.yaml

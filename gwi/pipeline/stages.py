@@ -72,15 +72,15 @@ def expected_rows(s) -> dict: # (run, protocol) -> stage that writes it
     return {(file.parent.name, file.stem): stage for file, stage in expected_files(s).items() if file.suffix == ".csv"}
 
 # %% ../../nbs/pipeline/385_stages.ipynb #ed9bb870
-_IMAGES = ("streams", "data.catalogue", "data.download", "data.streaming", "data.datasets", "data.cifar",
-           "data.readers", "tools.standins")
+_IMAGES = ("streams", "data.catalogue", "data.depth", "data.download", "data.streaming", "data.packed", "data.datasets",
+           "data.cifar", "data.readers", "tools.standins")
 _ROWS = ("settings", "params", "rows", "pipeline.stages", "pipeline.results")
 _TABLES = (*_ROWS, "report.naming", "report.reading", "report.tables", "report.inference",
            "report.comparing", "answers", "report.claims")
 TEXTS = {"tables": "report/texts.yaml", "figures": "report/texts.yaml"}  # stage -> wordings that it writes
 CODE = {
     "fetch": (*_IMAGES, "data.fetch"),
-    "corrupt": (*_IMAGES, "filters", "weather", "bar", "blurs", "corruption", "data.corrupted"),
+    "corrupt": (*_IMAGES, "data.arrays", "filters", "weather", "bar", "blurs", "corruption", "data.corrupted"),
     "train": RAN_THROUGH["training-pgd"],
     "anatomy": RAN_THROUGH["anatomy"],  # no stage: of the trainings whose gradients are looked at
     **{protocol: RAN_THROUGH[protocol] for protocol in EVALUATIONS},

@@ -267,7 +267,7 @@ def _make_photographs(source, shared, out, n_test, size, names, corrupt, seed):
     places = [f"{kind}/{name if published.paired else f'test_{i}.JPEG'}" for i, (kind, name, _) in enumerate(test)]
     files = []
     for name in names:
-        for severity, level in enumerate(_levels(images, name, corrupt, seed=seed, constants="imagenet"), 1):
+        for severity, level in enumerate(_levels(images, name, corrupt, seed=seed, constants=source), 1):
             files += [(f"{name}/{severity}/{place}", _jpeg(image)) for place, image in zip(places, level)]
     if not published.files: return _folder(out, files)
     _tar(out/published.files[0].name, [(f"{published.name}/{name}", content) for name, content in files])
@@ -294,6 +294,7 @@ def make(source:str, # a source that is downloaded or the user's own; with "-c" 
     if is_corrupted and not names: raise ValueError(f"{source}: give the names of the corruptions")
     about = {"source": source, "seed": seed, "n_train": n_train or usual.n_train, "n_test": n_test or usual.n_test,
              "names": list(names)}
+    if is_corrupted and usual.maker == "photographs": about["constants"] = source.removesuffix("-c")
     out, mark = Path(out), Path(out)/"standin.json"
     if mark.is_file() and json.loads(mark.read_text(encoding="utf-8")) == about: return out
     if out.exists() and any(out.iterdir()) and not mark.is_file():
