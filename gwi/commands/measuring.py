@@ -16,7 +16,7 @@ from . import options
 from .options import (FINE, INTERRUPTED, Levels, Names, Numbers, data_options, json_option, network_options,
                                   say_json, stdout_kept)
 
-# %% ../../nbs/commands/456_measuring.ipynb #d2a28671
+# %% ../../nbs/commands/456_measuring.ipynb #12584e1f
 def _asked_options(function):
     "Options that say what is measured."
     option = click.option
@@ -26,8 +26,8 @@ def _asked_options(function):
             option("--severities", type=Levels(), default="1-5", show_default=True, help="As 1-5 or 1,3,5."),
             option("--constants", metavar="NAME", help="Of the corruptions: cifar, tiny-imagenet, imagenet. Left out: "
                    "by the images' size, which is said."),
-            option("--final-jpeg", type=click.IntRange(1, 95), metavar="QUALITY", help="Corrupted images are saved once "
-                   "more, as the published files of ImageNet-C: 85."),
+            option("--final-jpeg", type=click.IntRange(1, 95), metavar="QUALITY",
+                   help="Corrupted images are saved once more, as the published files of ImageNet-C: 85."),
             option("--attacks", type=Names(), default="fgsm,pgd20", show_default=True,
                    help="fgsm, pgd20 (20 steps), pgd20x10 (from 10 starts), autoattack, or none."),
             option("--eps", type=Numbers(), default="2/255,8/255", show_default=True,

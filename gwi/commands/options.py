@@ -96,7 +96,7 @@ class Names(click.ParamType):
         words = Path(value).read_text(encoding="utf-8").splitlines() if Path(value).is_file() else value.split(",")
         return tuple(word.strip() for word in words if word.strip())
 
-# %% ../../nbs/commands/451_options.ipynb #c77b66d3
+# %% ../../nbs/commands/451_options.ipynb #00a1eed4
 RUNS_CODE = "file.py:FUNCTION and TorchScript archives run code of whoever wrote them: use only files you trust."
 SOURCES = ("timm:NAME, torchvision:NAME, our:NAME (each with --weights), file.py:FUNCTION, an archive of torch.export "
            "or TorchScript, or file.onnx")
@@ -112,8 +112,8 @@ def network_options(function, is_needed=True):
     option, file = click.option, click.Path(path_type=Path)
     return _decorated(function, [
         option("--model", required=is_needed, metavar="SOURCE", help=f"Network: {SOURCES}. {RUNS_CODE}"),
-        option("--weights", type=file, metavar="FILE", help="Its weights: safetensors, or a torch file of tensors, also "
-               "as state_dict, model, ema, …; or 'pretrained', of a library's."),
+        option("--weights", type=file, metavar="FILE", help="Its weights: safetensors, or a torch file of tensors, "
+               "also as state_dict, model, ema, …; or 'pretrained', of a library's."),
         option("--part", metavar="KEY", help="Which of several sets of weights in the file: ema."),
         option("--mean", type=Numbers(), help=_normalisation("Mean") + ". Left out: what the library says."),
         option("--std", type=Numbers(), help=_normalisation("Standard deviation") + "."),
