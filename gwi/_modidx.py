@@ -391,6 +391,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                                                                'gwi/commands/options.py'),
                                       'gwi.commands.options._one_line': ('commands/options.html#_one_line', 'gwi/commands/options.py'),
                                       'gwi.commands.options._plain': ('commands/options.html#_plain', 'gwi/commands/options.py'),
+                                      'gwi.commands.options.as_options': ('commands/options.html#as_options', 'gwi/commands/options.py'),
                                       'gwi.commands.options.check_device': ( 'commands/options.html#check_device',
                                                                              'gwi/commands/options.py'),
                                       'gwi.commands.options.check_folder': ( 'commands/options.html#check_folder',

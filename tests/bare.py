@@ -93,7 +93,9 @@ def bare():
         words = [python, "-I", root / "tests" / "bare_inside.py", root / "README.md"]
         env = {name: value for name, value in os.environ.items() if not name.startswith("GWI_")}
         ran = not subprocess.run(words, cwd=folder / "elsewhere", env=env).returncode
-        return {"the core runs in a bare environment": ran} | compiles(folder / "copy")
+        script = not subprocess.run([python.with_name("gwi"), "--version"], cwd=folder / "elsewhere", env=env).returncode
+        return {"the core runs in a bare environment": ran, "the command gwi is installed": script
+                } | compiles(folder / "copy")
 
 
 if __name__ == "__main__":

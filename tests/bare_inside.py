@@ -94,6 +94,21 @@ def each_part_once(layers, corrupt, pgd, fgsm, step, of):
     for name, error in errors.items(): assert f"{name} needs" in error and "'gwi[data]'" in error, error
 
 
+def command_line():
+    "Every help; what is here; what a command says that needs more."
+    from click.testing import CliRunner
+
+    from gwi.__main__ import COMMANDS, commands
+    for name in COMMANDS: assert CliRunner().invoke(commands, [name, "--help"]).exit_code == 0, name
+    done = CliRunner().invoke(commands, ["doctor"], prog_name="gwi")
+    print(done.stdout)
+    assert done.exit_code == 0 and "pip install 'gwi[report]'" in done.stdout, done.output
+    words = ["robustness", "--model", "our:resnet8", "--data", "."]
+    done = CliRunner().invoke(commands, words, prog_name="gwi")
+    print(done.stderr)
+    assert done.exit_code == 2 and "pip install 'gwi[data,report]'" in done.stderr, done.output
+
+
 def error_of(line, names):
     "What a line says that cannot be run."
     try: exec(line, dict(names))
@@ -113,6 +128,7 @@ def main(readme):
     for line, error in said.items(): print(f"{line}: {error}")
     wrong = [line for line, extra in EXTRAS.items() if f"pip install 'gwi[{extra}]'" not in said[line]]
     assert not wrong, f"no error that names the extra: {wrong}"
+    command_line()
 
 
 if __name__ == "__main__": main(Path(sys.argv[1]))

@@ -54,7 +54,7 @@ def name_of(loaded, weights:Path|None, name=None, **_) -> str:
     if name: return name
     return loaded.name if weights is None else f"{loaded.name}-{weights.stem}"
 
-# %% ../../nbs/commands/456_measuring.ipynb #fd1564dd
+# %% ../../nbs/commands/456_measuring.ipynb #6a6015fb
 def _begun(data, weights=None, device=None, **given):
     "Everything that can be found wrong before a network or an image is read."
     options.check_needed("data", "report")
@@ -62,12 +62,13 @@ def _begun(data, weights=None, device=None, **given):
     check_asked(**given)
     options.check_device(device)
 
-_PASSED = "severities", "eps", "constants", "final_jpeg", "n", "minutes", "seed", "device", "size"
+_PASSED = "severities", "eps", "constants", "final_jpeg", "n", "minutes", "seed", "device", "size", "workers"
 
 def examined(out:Path|None=None, is_kept:bool=True, only_plan:bool=False, # Report, or Estimate; where it is kept
              **given) -> tuple:
     "What `gwi.robustness` says of the network and the images that the options name."
     _begun(**given)
+    import torch
     from gwi.examine import robustness
     loaded = options.network_of(**given)
     images = options.images_of(loaded, **given)
@@ -75,12 +76,14 @@ def examined(out:Path|None=None, is_kept:bool=True, only_plan:bool=False, # Repo
     name = name_of(loaded, **given)
     if out is None and is_kept: out = options.check_folder(Path("robustness") / re.sub(r"[^\w.+-]+", "-", name))
     asked = {key: given[key] for key in _PASSED if key in given}
+    if given["bf16"]: asked["dtype"] = torch.bfloat16
     found = robustness(replace(loaded, notes=(*loaded.notes, *notes)), images, outputs=outputs, name=name, folder=out,
                        corruptions=_group_or_names(given["corruptions"]), attacks=given["attacks"],
                        only_plan=only_plan, **asked)
     return found, out
 
-def _serious(findings): return [f"careful: {found['words']}" for found in findings if found["is_serious"]]
+def _serious(findings): # lines
+    return [f"careful: {options.as_options(found['words'])}" for found in findings if found["is_serious"]]
 
 def document(report, **more) -> dict: # for machines
     "A report as JSON has it."
@@ -137,7 +140,7 @@ def table_text(report) -> str:
         lines.append(f"{r.Index:{width}}  {r.value:9.1f}  {interval:>15}  {r.n:7,}")
     return "\n".join(lines)
 
-# %% ../../nbs/commands/456_measuring.ipynb #e10792f6
+# %% ../../nbs/commands/456_measuring.ipynb #6e29b454
 @click.command()
 @network_options
 @data_options
@@ -156,7 +159,7 @@ def estimate(as_json, **given):
     if as_json:
         say_json(dict(seconds=found.plan.total, by_protocol=found.plan.seconds, n=found.plan.n, of=found.plan.of,
                       minutes=found.plan.minutes, findings=findings))
-    else: click.echo("\n".join([*found.lines, *(f"  {f['words']}" for f in findings)]))
+    else: click.echo("\n".join([*found.lines, *(f"  {options.as_options(f['words'])}" for f in findings)]))
 
 # %% ../../nbs/commands/456_measuring.ipynb #63a6ef26
 @click.command()
