@@ -329,6 +329,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                       'gwi.commands.looking._of_settings': ( 'commands/looking.html#_of_settings',
                                                                              'gwi/commands/looking.py'),
                                       'gwi.commands.looking._settings': ('commands/looking.html#_settings', 'gwi/commands/looking.py'),
+                                      'gwi.commands.looking._state': ('commands/looking.html#_state', 'gwi/commands/looking.py'),
                                       'gwi.commands.looking._tried': ('commands/looking.html#_tried', 'gwi/commands/looking.py'),
                                       'gwi.commands.looking._version': ('commands/looking.html#_version', 'gwi/commands/looking.py'),
                                       'gwi.commands.looking.device_facts': ( 'commands/looking.html#device_facts',

@@ -23,6 +23,7 @@ EXTRAS = {  # what a user would try -> the extra that its error must name
     "from gwi.adapters.lightning import InhibitionCallback as C; C(gwi.GroupWiseInhibition(net, 'layer3'))": "adapters",
     "from gwi.adapters.timm import TimmStep as T; T(g, g_optimiser, clip_grad=1.0).clipped()": "adapters",
 }
+NEED_MORE = "robustness", "compare", "load_report" # names at the root that need an extra
 MODULES = ("inhibition", "choosing", "stepping", "adapters.accelerate", "dropping", "views", "augment", "corruption",
            "attack", "models", "methods", "measures", "weights", "objective")  # what imports with the core alone
 
@@ -35,7 +36,10 @@ def root_of_package():
     loaded = sorted({"torch", "numpy", "fastcore"} & sys.modules.keys())
     print(f"import gwi: {1000 * seconds:.0f} ms, loads {', '.join(loaded) or 'none of torch, numpy, fastcore'}")
     assert not loaded and set(gwi.__all__) <= set(dir(gwi))
-    for name in gwi.__all__: assert callable(getattr(gwi, name)) and name in gwi.__doc__, name
+    for name in gwi.__all__:
+        assert name in gwi.__doc__, name
+        if name in NEED_MORE: assert "pip install 'gwi[" in error_of(f"gwi.{name}", dict(gwi=gwi)), name
+        else: assert callable(getattr(gwi, name)), name
     from gwi import GroupWiseInhibition, corrupt, fgsm, layers, pgd, step
     print("from gwi import", *gwi.__all__)
     return GroupWiseInhibition, layers, corrupt, pgd, fgsm, step

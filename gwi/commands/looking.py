@@ -149,7 +149,7 @@ def device_facts() -> dict:
         facts["gpus"].append(dict(name=about.name, memory_gib=_gigabytes(about.total_memory)))
     return facts
 
-# %% ../../nbs/commands/454_looking.ipynb #145e93d2
+# %% ../../nbs/commands/454_looking.ipynb #3213f6fd
 VERSIONS = ("torch", "torchvision", "numpy", "fastcore", "click", "triton", "timm", "onnxruntime")
 
 def _version(name):
@@ -165,6 +165,12 @@ def examination() -> dict:
               for name, what in EXTRAS.items()}
     return dict(core=core, versions=versions, device=device_facts() if not core else None, extras=extras)
 
+def _state(problems) -> str: # of an extra
+    "What is the matter, with what is missing in one list."
+    missing = [problem.removesuffix(" is missing") for problem in problems if problem.endswith(" is missing")]
+    others = [problem for problem in problems if not problem.endswith(" is missing")]
+    return "; ".join([*([f"missing: {', '.join(missing)}"] if missing else []), *others]) or "there"
+
 def _lines(found) -> list: # of text
     about = ", ".join(f"{name} {version}" for name, version in found["versions"].items() if version)
     lines = [about, *(f"core: {problem}" for problem in found["core"])]
@@ -174,9 +180,8 @@ def _lines(found) -> list: # of text
         lines.append(f"device {device['device']}: {works}; {gpus}; {device['cores']} cores, {device['threads']} "
                      f"threads, {device['memory_gib']} GiB")
     for name, extra in found["extras"].items():
-        state = "; ".join(extra["missing"]) or "there"
         how = f"  -> pip install 'gwi[{name}]'" if extra["missing"] else ""
-        lines.append(f"  {name:<10}  {extra['what_for']}: {state}{how}")
+        lines.append(f"  {name:<10}  {extra['what_for']}: {_state(extra['missing'])}{how}")
     return lines
 
 @click.command()
