@@ -163,13 +163,13 @@ def write_arrays(images, has_labels:bool, wanted:Wanted, out:Path) -> int: # arr
     going(len(todo))
     return n_new
 
-# %% ../../nbs/commands/457_corrupting.ipynb #becd5d9f
+# %% ../../nbs/commands/457_corrupting.ipynb #efeb7f5c
 def _constants(sizes, chosen, names) -> str: # of (width, height); the constants, after saying what must be said
     from gwi.planning import constants_for
     sides = sorted(min(size) for size in sizes)
     if sides[0] < 8: raise ValueError("--data: a picture has a side below 8 pixels, too small to be corrupted")
     name, said = constants_for(sides[len(sides) // 2], chosen, names)
-    for line in said: console.progress(f"  {line}")
+    for line in said: console.progress(f"  {options.as_options(line)}")
     return name
 
 def _some_sizes(images) -> list: # (width, height) of up to 24

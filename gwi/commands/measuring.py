@@ -54,7 +54,7 @@ def name_of(loaded, weights:Path|None, name=None, **_) -> str:
     if name: return name
     return loaded.name if weights is None else f"{loaded.name}-{weights.stem}"
 
-# %% ../../nbs/commands/456_measuring.ipynb #6a6015fb
+# %% ../../nbs/commands/456_measuring.ipynb #d703301b
 def _begun(data, weights=None, device=None, **given):
     "Everything that can be found wrong before a network or an image is read."
     options.check_needed("data", "report")
@@ -62,6 +62,7 @@ def _begun(data, weights=None, device=None, **given):
     check_asked(**given)
     options.check_device(device)
 
+_FOLDER = Path("robustness") # of reports, in the current one
 _PASSED = "severities", "eps", "constants", "final_jpeg", "n", "minutes", "seed", "device", "size", "workers"
 
 def examined(out:Path|None=None, is_kept:bool=True, only_plan:bool=False, # Report, or Estimate; where it is kept
@@ -74,7 +75,7 @@ def examined(out:Path|None=None, is_kept:bool=True, only_plan:bool=False, # Repo
     images = options.images_of(loaded, **given)
     outputs, notes = options.outputs_of(images=images, **given)
     name = name_of(loaded, **given)
-    if out is None and is_kept: out = options.check_folder(Path("robustness") / re.sub(r"[^\w.+-]+", "-", name))
+    if out is None and is_kept: out = _FOLDER / re.sub(r"[^\w.+-]+", "-", name)
     asked = {key: given[key] for key in _PASSED if key in given}
     if given["bf16"]: asked["dtype"] = torch.bfloat16
     found = robustness(replace(loaded, notes=(*loaded.notes, *notes)), images, outputs=outputs, name=name, folder=out,
@@ -94,7 +95,7 @@ def document(report, **more) -> dict: # for machines
     return {"verdict": verdict(report), **{key: about[key] for key in keys}, "is_complete": report.is_complete,
             "table": table.to_dict("records"), "rows": report.rows.to_dict("records"), **more}
 
-# %% ../../nbs/commands/456_measuring.ipynb #f6c26b70
+# %% ../../nbs/commands/456_measuring.ipynb #faf84668
 @click.command()
 @network_options
 @data_options
@@ -115,7 +116,7 @@ def robustness(as_json, out, **given):
       gwi robustness --model timm:resnet18 --weights best.pth --data photos/test \\
         --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --minutes 10 --out before
     """
-    if out: options.check_folder(out)
+    options.check_folder(out or _FOLDER)
     with stdout_kept():
         report, out = examined(out, **given)
         page = report.save(out)

@@ -103,7 +103,7 @@ class Names(click.ParamType):
         words = Path(value).read_text(encoding="utf-8").splitlines() if Path(value).is_file() else value.split(",")
         return tuple(word.strip() for word in words if word.strip())
 
-# %% ../../nbs/commands/451_options.ipynb #d00228c6
+# %% ../../nbs/commands/451_options.ipynb #b98ed1b8
 RUNS_CODE = "file.py:FUNCTION and TorchScript archives run code of whoever wrote them: use only files you trust."
 SOURCES = ("timm:NAME, torchvision:NAME, our:NAME (each with --weights), file.py:FUNCTION, an archive of torch.export "
            "or TorchScript, or file.onnx")
@@ -142,7 +142,7 @@ def data_options(function):
         option("--outputs", type=Names(), help="Names of the network's outputs, in their order. Left out: as the "
                "weights say, else in the order of the data's classes."),
         option("--n", type=click.IntRange(min=1), metavar="N", help="Images at most, evenly over the classes."),
-        option("--workers", type=click.IntRange(0, 256), default=0, metavar="N", help="Processes that decode pictures."),
+        option("--workers", type=click.IntRange(0, 256), default=0, metavar="N", help="Processes that decode images."),
     ])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, for machines.")
