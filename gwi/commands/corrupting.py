@@ -163,7 +163,7 @@ def write_arrays(images, has_labels:bool, wanted:Wanted, out:Path) -> int: # arr
     going(len(todo))
     return n_new
 
-# %% ../../nbs/commands/457_corrupting.ipynb #efeb7f5c
+# %% ../../nbs/commands/457_corrupting.ipynb #aa0f23ce
 def _constants(sizes, chosen, names) -> str: # of (width, height); the constants, after saying what must be said
     from gwi.planning import constants_for
     sides = sorted(min(size) for size in sizes)
@@ -189,7 +189,7 @@ def _checked(data, out, corruptions, severities, npy):
     if npy and severities != (1, 2, 3, 4, 5): raise ValueError("--npy: its layout holds all five severities")
     return names
 
-@click.command()
+@click.command(short_help="Corrupted copies of your images.")
 @click.option("--data", required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH",
               help="A folder of images of any sizes, with folders in it or without, or an archive; with --npy also "
                    "CIFAR and tables.")

@@ -20,7 +20,7 @@ from . import options
 from .options import FAILED, FINE, json_option, network_options, say_json, stdout_kept
 from ..extras import is_there, needs
 
-# %% ../../nbs/commands/454_looking.ipynb #a2bf12f8
+# %% ../../nbs/commands/454_looking.ipynb #746d68d8
 def _fresh(source:str): # -> network, side of its images
     "A network of a library by its name, with fresh weights."
     library, _, name = source.partition(":")
@@ -43,7 +43,7 @@ def _network(model, weights, **given) -> tuple: # nn.Module, side of its images
     raise ValueError(f"--model {model}: the layers of a program cannot be seen; give the network itself, such as "
                      "file.py:FUNCTION")
 
-@click.command()
+@click.command(short_help="Layers that can be inhibited.")
 @network_options
 @click.option("--groups", type=click.IntRange(min=2), default=6, show_default=True, help="N_G, groups of channels.")
 @click.option("--layout", type=click.Choice(["NCHW", "NHWC", "NLC"]), help="Of layers whose layout is not certain.")
@@ -149,7 +149,7 @@ def device_facts() -> dict:
         facts["gpus"].append(dict(name=about.name, memory_gib=_gigabytes(about.total_memory)))
     return facts
 
-# %% ../../nbs/commands/454_looking.ipynb #3213f6fd
+# %% ../../nbs/commands/454_looking.ipynb #8fe830a5
 VERSIONS = ("torch", "torchvision", "numpy", "fastcore", "click", "triton", "timm", "onnxruntime")
 
 def _version(name):
@@ -184,7 +184,7 @@ def _lines(found) -> list: # of text
         lines.append(f"  {name:<10}  {extra['what_for']}: {_state(extra['missing'])}{how}")
     return lines
 
-@click.command()
+@click.command(short_help="Device, versions, what is missing for what.")
 @json_option
 def doctor(as_json):
     """The device and whether it works, versions, and which extras are here or missing, and for what.

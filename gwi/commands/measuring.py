@@ -95,8 +95,8 @@ def document(report, **more) -> dict: # for machines
     return {"verdict": verdict(report), **{key: about[key] for key in keys}, "is_complete": report.is_complete,
             "table": table.to_dict("records"), "rows": report.rows.to_dict("records"), **more}
 
-# %% ../../nbs/commands/456_measuring.ipynb #faf84668
-@click.command()
+# %% ../../nbs/commands/456_measuring.ipynb #23ac22f5
+@click.command(short_help="How robust a trained network is on your images.")
 @network_options
 @data_options
 @_asked_options
@@ -141,8 +141,8 @@ def table_text(report) -> str:
         lines.append(f"{r.Index:{width}}  {r.value:9.1f}  {interval:>15}  {r.n:7,}")
     return "\n".join(lines)
 
-# %% ../../nbs/commands/456_measuring.ipynb #6e29b454
-@click.command()
+# %% ../../nbs/commands/456_measuring.ipynb #861969da
+@click.command(short_help="What robustness would do here, and how long.")
 @network_options
 @data_options
 @_asked_options
@@ -162,8 +162,8 @@ def estimate(as_json, **given):
                       minutes=found.plan.minutes, findings=findings))
     else: click.echo("\n".join([*found.lines, *(f"  {options.as_options(f['words'])}" for f in findings)]))
 
-# %% ../../nbs/commands/456_measuring.ipynb #63a6ef26
-@click.command()
+# %% ../../nbs/commands/456_measuring.ipynb #161148f0
+@click.command(short_help="Clean error, calibration, errors of classes.")
 @network_options
 @data_options
 @click.option("--name", help="Of the network. Left out: after it and its weights.")
@@ -185,7 +185,7 @@ def _class_lines(rows) -> list: # of text
     single = rows[rows.metric == "class_error"].sort_values("value", ascending=False)
     return [f"{r.condition}: {r.value:.1f} % of {r.n:,.0f}" for r in single.itertuples()]
 
-# %% ../../nbs/commands/456_measuring.ipynb #03daab2a
+# %% ../../nbs/commands/456_measuring.ipynb #ce6c1733
 def _reports(folders) -> list:
     "Saved reports; those that share a name are called after their folders."
     from gwi.report.robust import load_report
@@ -194,7 +194,7 @@ def _reports(folders) -> list:
     def own(report, folder): return replace(report, about=report.about | dict(name=folder.absolute().name))
     return [own(report, folder) if names.count(report.name) > 1 else report for report, folder in zip(reports, folders)]
 
-@click.command()
+@click.command(short_help="What differs between saved reports.")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="BEFORE AFTER ...")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FOLDER",
               help="Where the page and the figure of the comparison go. Left out: nothing is written.")
