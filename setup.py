@@ -44,6 +44,7 @@ setup(
     package_data={"gwi": ["*/*.yaml", "*/*.css", "*/*.js", "tools/static/*"]},  # wordings, and what a page needs
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
+    entry_points={"console_scripts": cfg["console_scripts"].split()},
     extras_require={name: expanded(words) for name, words in extras.items()},
     zip_safe=False,
 )

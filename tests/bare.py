@@ -92,8 +92,11 @@ def bare():
         (folder / "elsewhere").mkdir()
         words = [python, "-I", root / "tests" / "bare_inside.py", root / "README.md"]
         env = {name: value for name, value in os.environ.items() if not name.startswith("GWI_")}
-        ran = not subprocess.run(words, cwd=folder / "elsewhere", env=env).returncode
-        return {"the core runs in a bare environment": ran} | compiles(folder / "copy")
+        commands = {"the core runs in a bare environment": words,
+                    "the command gwi is installed": [python.with_name("gwi"), "--version"]}
+        ran = {what: not subprocess.run(command, cwd=folder / "elsewhere", env=env).returncode
+               for what, command in commands.items()}
+        return ran | compiles(folder / "copy")
 
 
 if __name__ == "__main__":

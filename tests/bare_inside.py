@@ -23,6 +23,7 @@ EXTRAS = {  # what a user would try -> the extra that its error must name
     "from gwi.adapters.lightning import InhibitionCallback as C; C(gwi.GroupWiseInhibition(net, 'layer3'))": "adapters",
     "from gwi.adapters.timm import TimmStep as T; T(g, g_optimiser, clip_grad=1.0).clipped()": "adapters",
 }
+NEED_MORE = "robustness", "compare", "load_report" # names at the root that need an extra
 MODULES = ("inhibition", "choosing", "stepping", "adapters.accelerate", "dropping", "views", "augment", "corruption",
            "attack", "models", "methods", "measures", "weights", "objective")  # what imports with the core alone
 
@@ -35,7 +36,10 @@ def root_of_package():
     loaded = sorted({"torch", "numpy", "fastcore"} & sys.modules.keys())
     print(f"import gwi: {1000 * seconds:.0f} ms, loads {', '.join(loaded) or 'none of torch, numpy, fastcore'}")
     assert not loaded and set(gwi.__all__) <= set(dir(gwi))
-    for name in gwi.__all__: assert callable(getattr(gwi, name)) and name in gwi.__doc__, name
+    for name in gwi.__all__:
+        assert name in gwi.__doc__, name
+        if name in NEED_MORE: assert "pip install 'gwi[" in error_of(f"gwi.{name}", dict(gwi=gwi)), name
+        else: assert callable(getattr(gwi, name)), name
     from gwi import GroupWiseInhibition, corrupt, fgsm, layers, pgd, step
     print("from gwi import", *gwi.__all__)
     return GroupWiseInhibition, layers, corrupt, pgd, fgsm, step
@@ -94,6 +98,21 @@ def each_part_once(layers, corrupt, pgd, fgsm, step, of):
     for name, error in errors.items(): assert f"{name} needs" in error and "'gwi[data]'" in error, error
 
 
+def command_line():
+    "Every help; what is here; what a command says that needs more."
+    from click.testing import CliRunner
+
+    from gwi.__main__ import COMMANDS, commands
+    for name in COMMANDS: assert CliRunner().invoke(commands, [name, "--help"]).exit_code == 0, name
+    done = CliRunner().invoke(commands, ["doctor"], prog_name="gwi")
+    print(done.stdout)
+    assert done.exit_code == 0 and "pip install 'gwi[report]'" in done.stdout, done.output
+    words = ["robustness", "--model", "our:resnet8", "--data", "."]
+    done = CliRunner().invoke(commands, words, prog_name="gwi")
+    print(done.stderr)
+    assert done.exit_code == 2 and "pip install 'gwi[data,report]'" in done.stderr, done.output
+
+
 def error_of(line, names):
     "What a line says that cannot be run."
     try: exec(line, dict(names))
@@ -113,6 +132,7 @@ def main(readme):
     for line, error in said.items(): print(f"{line}: {error}")
     wrong = [line for line, extra in EXTRAS.items() if f"pip install 'gwi[{extra}]'" not in said[line]]
     assert not wrong, f"no error that names the extra: {wrong}"
+    command_line()
 
 
 if __name__ == "__main__": main(Path(sys.argv[1]))
