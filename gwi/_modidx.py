@@ -1771,6 +1771,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                                                              'gwi/pipeline/reproduce.py'),
                                         'gwi.pipeline.reproduce._closing': ( 'pipeline/reproduce.html#_closing',
                                                                              'gwi/pipeline/reproduce.py'),
+                                        'gwi.pipeline.reproduce._gather': ('pipeline/reproduce.html#_gather', 'gwi/pipeline/reproduce.py'),
                                         'gwi.pipeline.reproduce._gpus': ('pipeline/reproduce.html#_gpus', 'gwi/pipeline/reproduce.py'),
                                         'gwi.pipeline.reproduce._is_frozen': ( 'pipeline/reproduce.html#_is_frozen',
                                                                                'gwi/pipeline/reproduce.py'),

@@ -18,7 +18,8 @@ from queue import SimpleQueue
 from .. import console, devices, params, paths
 from ..console import OUT_OF_TIME, side_by_side
 from .notebooks import StageError, near
-from .stages import LEVELS, level_of, write_pipelines
+from .results import gather_rows, results_root
+from .stages import LEVELS, expected_files, level_of, write_pipelines
 
 # %% ../../nbs/pipeline/400_reproduce.ipynb #444f4167
 def dvc(*words, **options) -> subprocess.CompletedProcess: # options: as for subprocess.run
@@ -143,17 +144,21 @@ def _closing(s, status, begin) -> int: # the status to end with
 
 # %% ../../nbs/pipeline/400_reproduce.ipynb #5446cd9e
 def _run_in_order(file, names, force, begin) -> int:
-    "The plain `dvc repro`. A frozen stage `rows` is run after all others: every run is there now."
+    "The plain `dvc repro`. DVC never runs a frozen stage: rows that one would gather are gathered here."
     say, forced = _numbered(names, begin), ["--force"] if force else []
     if not _is_frozen(file): return dvc_repro(*forced, file, say=say)
     level_of_rows = LEVELS.index(("rows",))
     before = [name for name in names if level_of(name) < level_of_rows]
-    gather = [name for name in names if level_of(name) == level_of_rows]
-    calls = [["--single-item", "--force", *gather], [file]]
-    if before: calls.insert(0, [*forced, *before])
-    for words in calls:
-        if status := dvc_repro(*words, say=say): return status
-    return 0
+    if before and (status := dvc_repro(*forced, *before, say=say)): return status
+    _gather(params.load())
+    return dvc_repro(*([] if before else forced), file, say=say)
+
+def _gather(s):
+    "The rows of a frozen profile in place of the committed ones, once every run is there."
+    (results_root() / s.profile / "explain").mkdir(parents=True, exist_ok=True)  # git keeps no empty folder
+    missing = sum(not file.exists() for part in params.suite(s) for file in expected_files(part))
+    if missing: print_line(f"{s.profile}: the committed rows stay: {missing} files of single runs are not there\n")
+    else: gather_rows(s)
 
 def _is_frozen(file): return "frozen: true" in (paths.root() / file).read_text(encoding="utf-8")
 
