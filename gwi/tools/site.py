@@ -21,7 +21,7 @@ import nbformat
 import pandas as pd
 
 from .. import params, paths
-from ..report import page
+from ..report import frame
 from ..rows import read_provenance
 from . import pages
 from .pages import FILES, SiteError, api_page, numbered_notebooks, page_notebook, toctree
@@ -76,7 +76,7 @@ def write_static(out:Path):
     "Style, scripts, icon, and the images of the corruption explorer."
     out.mkdir()
     for name in ("site.css", "icon.svg"): shutil.copy(static_file(name), out)
-    scripts = static_file("site.js").read_text(encoding="utf-8") + page.SCRIPT
+    scripts = static_file("site.js").read_text(encoding="utf-8") + frame.SCRIPT
     (out / "site.js").write_text(scripts, encoding="utf-8")
     write_explorer_images(out / "explorer")
 
