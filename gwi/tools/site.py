@@ -21,7 +21,7 @@ import nbformat
 import pandas as pd
 
 from .. import params, paths
-from ..report import frame
+from ..report import frame, page
 from ..rows import read_provenance
 from . import pages
 from .pages import FILES, SiteError, api_page, numbered_notebooks, page_notebook, toctree
