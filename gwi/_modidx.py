@@ -1003,6 +1003,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                               'gwi.findings._has_gradient': ('findings.html#_has_gradient', 'gwi/findings.py'),
                               'gwi.findings._normalising': ('findings.html#_normalising', 'gwi/findings.py'),
                               'gwi.findings._other_order': ('findings.html#_other_order', 'gwi/findings.py'),
+                              'gwi.findings._other_sizes': ('findings.html#_other_sizes', 'gwi/findings.py'),
+                              'gwi.findings._resized': ('findings.html#_resized', 'gwi/findings.py'),
                               'gwi.findings.checked_classes': ('findings.html#checked_classes', 'gwi/findings.py'),
                               'gwi.findings.first_look': ('findings.html#first_look', 'gwi/findings.py'),
                               'gwi.findings.of_answers': ('findings.html#of_answers', 'gwi/findings.py'),

@@ -55,6 +55,8 @@ def _buffer(value, name): # one number or three -> [1,c,1,1]
     value = torch.as_tensor(value, dtype=torch.float32).flatten()
     if len(value) not in (1, 3) or (name == "std" and not (value > 0).all()):
         raise ValueError(f"{name} is {value.tolist()}; give one number or three" + ", above 0" * (name == "std"))
+    if value.abs().max() > 10:
+        raise ValueError(f"{name} is {value.tolist()}, of grey levels 0 to 255; pixels are in [0,1]: divide by 255")
     return value.view(1, -1, 1, 1)
 
 # %% ../nbs/184_classifier.ipynb #3f6325c7

@@ -22,6 +22,7 @@ from .data.datasets import first_per_class
 from .data.inputs import Inputs, fingerprint, inputs
 from .data.known import identify, pixel_digests
 from .examples import examples_of
+from .extras import needs
 from .findings import Finding, checked_classes, first_look, of_answers, of_attacks, otherwise
 from .measures import record
 from .networks import Loaded
@@ -55,7 +56,7 @@ def _was_training(model) -> bool: # torch.export's programs have no modes
     is_module = isinstance(model, torch.nn.Module) and "eval" not in vars(model)
     return is_module and any(m.training for m in model.modules())
 
-def _look(classifier, data:Inputs, names, was_training, normalises) -> Examined:
+def _look(classifier, data:Inputs, names, was_training, normalises, usual=None) -> Examined:
     "Look at the network and the data; the classifier gets the order of the classes."
     few = data.images.select(first_per_class(data.images.labels, min(_FEW, len(data.images))))
     looked = first_look(classifier, to_device(few.images[:16]), was_training)
@@ -63,7 +64,7 @@ def _look(classifier, data:Inputs, names, was_training, normalises) -> Examined:
     if names is None: data = replace(data, classes=checked_classes(looked.n_outputs, data.classes, data.is_named))
     else: classifier.order = _order(names, data, looked.n_outputs)
     findings = [Finding("note", words, False) for words in data.notes] + looked.findings
-    findings += otherwise(classifier, few, normalises)
+    findings += otherwise(classifier, few, normalises, usual)
     return Examined(classifier, data, findings, looked.has_gradient and not looked.is_random)
 
 def _order(names, data, n_outputs):
@@ -179,16 +180,21 @@ def robustness(model, # a network or a function of a batch, or what `gwi.network
     loaded = _as_loaded(model)
     names, radii = corruptions_named(corruptions), tuple(planning.radii_of(eps))
     levels, wanted = severities_of(severities), planning.attacks_named(attacks, seed)
+    if wanted and wanted.library: needs("autoattack", "pyautoattack", by="autoattack")
     _check_numbers(n, minutes)
     for one in names: check_corruption(one, 1, seed, constants or "cifar", final_jpeg)
     if transform is None and mean is None and std is None: mean, std = loaded.mean, loaded.std
-    found = inputs(data, size=size or loaded.size, classes=classes)
+    fixed = size or (loaded.size if loaded.is_fixed else None)
+    found = inputs(data, size=fixed, classes=classes, usual=loaded.size)
     classifier = Classifier(loaded.model, mean=mean, std=std, transform=transform, dtype=dtype,
-                            size=size or (loaded.size if loaded.is_fixed else None))
+                            size=fixed)
     was_training, normalises = _was_training(loaded.model), mean is not None or transform is not None
     with measured(classifier, device_for(loaded.model, device)):
-        seen = _look(classifier, found, outputs, was_training, normalises)
+        seen = _look(classifier, found, outputs, was_training, normalises, None if fixed else loaded.size)
         seen.findings += [Finding("note", words, False) for words in loaded.notes]
+        if fixed is None and loaded.size and seen.data.images.size != loaded.size:
+            words = f"{seen.data.images.size} pixels, their own; usual for the network are {loaded.size}: size="
+            seen.findings.append(Finding("note", f"pictures: measured at {words}", False))
         chosen, said = constants_for(seen.data.images.size, constants, names) if names else ("cifar", [])
         seen.findings += [Finding("note", words, False) for words in said]
         asked = Asked(names, levels, chosen, _possible(wanted, seen), radii, seed, final_jpeg)

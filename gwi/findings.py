@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .classifier import Classifier
@@ -64,6 +65,7 @@ _SAID = {
     "random": "The network is random: two passes over the same images differ, so its numbers are one draw, and attacks "
               "were left out.",
     "gradient": "No gradient comes back from the network to its pixels: attacks that need one were left out.",
+    "grey": "The pictures that were looked at are grey, with three equal channels.",
 }
 
 @torch.no_grad()
@@ -76,6 +78,7 @@ def first_look(classifier:Classifier, # in eval mode, on the device
     is_random = bool((logits - again).abs().max() > 1e-4 * logits.abs().max())
     has_gradient = _has_gradient(classifier, images)
     found = dict(training=was_training, probabilities=shares, random=is_random, gradient=not has_gradient)
+    found["grey"] = images.shape[1] == 3 and bool((images == images[:, :1]).all())
     findings = [Finding(kind, _SAID[kind], kind == "random") for kind, holds in found.items() if holds]
     return Looked(logits.shape[1], shares, has_gradient, is_random, findings)
 
@@ -111,16 +114,25 @@ OTHERWISE = { # what the network may have been trained with -> what must be put 
     "ImageNet's mean and std": _normalising("imagenet"),
 }
 
+def _resized(side):
+    def step(images): return F.interpolate(images, (side, side), mode="bilinear", antialias=True)
+    return step
+
+def _other_sizes(size, usual): # as of OTHERWISE; half the size: photographs may have been made larger for a network
+    sides = {usual, size // 2 if size >= 128 else None} - {None, size}
+    return {f"pictures of {side} pixels (size={side})": _resized(side) for side in sorted(sides)}
+
 @torch.no_grad()
 def otherwise(classifier:Classifier, # in eval mode, on the device
               images, # `Images` in memory, a few hundred
               normalises:bool, # whether a normalisation was given, so that none is tried
+              usual:int|None=None, # side that the network's images usually have, tried where theirs is another
              ) -> list[Finding]:
     "Whether another preparation of the images gives clearly fewer errors."
     pixels, labels = to_device(images.images), torch.from_numpy(images.labels)
     def wrong(net): return torch.cat([net(part).argmax(1).cpu() for part in pixels.split(64)]).ne(labels).numpy()
     now, found = wrong(classifier), []
-    for words, step in OTHERWISE.items():
+    for words, step in (OTHERWISE | _other_sizes(images.size, usual)).items():
         if normalises and "mean" in words: continue
         other = wrong(_Otherwise(classifier, step))
         if now.mean() - other.mean() > 0.05 and mcnemar(now, other) < 1e-3: found.append((other.mean(), words))

@@ -6,6 +6,7 @@
 __all__ = ['SOURCES', 'FORMS', 'Loaded', 'Foreign', 'kind_of', 'load_network']
 
 # %% ../nbs/182_networks.ipynb #8a2febfd
+import difflib
 import importlib.util
 import inspect
 import sys
@@ -103,7 +104,7 @@ def _timm_network(source, name, weights, part, num_classes, options) -> tuple: #
     return load_weights(timm.create_model(name, num_classes=k, **options), weights, part), k
 
 def _unknown_timm(timm, source, name):
-    near = timm.list_models(f"*{name[:6]}*")[:8]
+    near = difflib.get_close_matches(name, timm.list_models(), 5) or timm.list_models(f"*{name[:6]}*")[:8]
     return f"{source}: timm has no such network" + (f"; near it: {', '.join(near)}" if near else "")
 
 # %% ../nbs/182_networks.ipynb #a284d714

@@ -47,7 +47,7 @@ class Parts:
     def _file(self, key): return self.folder / ".parts" / f"{key.replace('/', '-')}.npz"
 
     def begin(self, plan:planning.Plan) -> planning.Plan: # that of the parts that are there, or this one
-        "Go on with the plan of the same measurement; parts of another one are taken away, which is said."
+        "Go on with the plan of the same measurement; ValueError: the folder is another one's."
         if self.folder is None: return plan
         head, about = self.folder / ".parts" / "about.json", json.loads(json.dumps(self.identity))
         before = json.loads(head.read_text(encoding="utf-8")) if head.is_file() else None
@@ -56,8 +56,8 @@ class Parts:
             return planning.Plan(**before["plan"])
         if before:
             other = [key for key, value in about.items() if before["identity"].get(key) != value]
-            console.progress(f"{self.folder}: parts of another measurement ({', '.join(other)}) are replaced")
-            for file in head.parent.glob("*.npz"): file.unlink()
+            raise ValueError(f"{self.folder} holds another measurement ({', '.join(other)} differ), which would be "
+                             "lost; choose another folder, or delete it")
         atomic_write(head, json.dumps(dict(identity=about, plan=asdict(plan)), indent=1) + "\n")
         return plan
 

@@ -28,8 +28,8 @@ from .networks import Foreign, Loaded
 from .streams import seed_for
 
 # %% ../nbs/319_trainable.ipynb #eedd6abf
-def _of_folder(path, size, classes, splits) -> Inputs:
-    found = given.read(path, size, splits=splits)
+def _of_folder(path, size, classes, splits, usual) -> Inputs:
+    found = given.read(path, size, splits=splits, usual=usual or 224)
     if found.corrupted is not None:
         raise ValueError(f"{path}: {found.what}: these are test images; name images to learn from")
     part = found.parts.get("train", found.parts.get(""))
@@ -62,10 +62,11 @@ def training_images(data, # in any form of `gwi.data.inputs`, or a path of `gwi.
                     *, size:int|None=None, # side of pictures that have sizes of their own, pixels
                     classes=None, # names, label by label; None: the data's own
                     splits:str|None=None, # of a folder: "TRAIN,TEST"; "": all folders are classes
+                    usual:int|None=None, # side of pictures that are not squares of one size; None: 224
                    ) -> Inputs:
     "Images to learn from. ValueError or FileNotFoundError says what cannot be used, and why."
-    if isinstance(data, (str, Path)): found = _of_folder(data, size, classes, splits)
-    else: found = inputs(data, size=size, classes=classes)
+    if isinstance(data, (str, Path)): found = _of_folder(data, size, classes, splits, usual)
+    else: found = inputs(data, size=size, classes=classes, usual=usual)
     if len(np.unique(found.images.labels)) > 1: return replace(found, images=_trainable(found.images))
     raise ValueError(f"all {len(found.images):,} images are of one class; two or more are needed")
 

@@ -189,7 +189,8 @@ def _close(job):
     error = _error(state.model, job.held, state.run.settings.machine.workers)
     if error is None: return
     state.log[-1]["held_out_error"] = error
-    console.progress(f"    held out: {error:.1f} % wrong; before the training {job.before:.1f} %")
+    console.progress(f"    held out: {error:.1f} % wrong; before the training {job.before:.1f} % "
+                     "(it may have been trained on them)")
 
 def _say(state, said) -> float: # when it was said last
     now = time.monotonic()
@@ -347,7 +348,8 @@ def fine_tune(model, # an nn.Module from images in [0,1] to logits, or what `gwi
     given, choices = given_network(model, name), dict(outputs=outputs and list(outputs), workers=workers)
     if transform is None and mean is None and std is None: mean, std = given.mean, given.std
     given = replace(given, mean=mean, std=std)
-    data = training_images(images, size=size or given.size, classes=classes, splits=splits)
+    data = training_images(images, size=size or (given.size if given.is_fixed else None), classes=classes,
+                           splits=splits, usual=given.size)
     if out is not None: _writable(out)
     classifier = trainable(given, dict(mean=mean, std=std, transform=transform,
                                      size=size or (given.size if given.is_fixed else None)), frozen_norm)

@@ -75,7 +75,7 @@ EXTRAS = {
     "data": "pictures, data sets, weights in files, all corruptions but frost, gwi robustness, gwi train",
     "report": "tables, figures and pages: gwi robustness, gwi compare",
     "parquet": "data sets in parquet and arrow files",
-    "frost": "the corruption frost",
+    "frost": "the corruption frost, one of the 15 of gwi robustness",
     "autoattack": "the attack autoattack",
     "onnx": "networks in ONNX files",
     "adapters": "timm:NAME networks, Lightning, Accelerate",

@@ -53,7 +53,9 @@ def check_asked(corruptions=(), attacks=(), eps=(), constants=None, **_): # as o
 def name_of(loaded, weights:Path|None, name=None, **_) -> str:
     "What the network is called: as it is said, or after it and its file."
     if name: return name
-    return loaded.name if weights is None else f"{loaded.name}-{weights.stem}"
+    if weights is None: return loaded.name
+    file = weights.absolute()
+    return f"{loaded.name}-{file.parent.name if file.stem == 'weights' else file.stem}"
 
 # %% ../../nbs/commands/456_measuring.ipynb #d703301b
 def _begun(data, weights=None, device=None, **given):

@@ -179,6 +179,7 @@ def check_device(name:str|None): # None: nothing is asked
 def check_weights(weights:Path|None): # None or "pretrained": no file
     "FileNotFoundError before anything is imported."
     if weights is None or str(weights) == "pretrained" or weights.is_file(): return
+    if weights.is_dir(): raise IsADirectoryError(f"--weights {weights}: a folder; name the file of weights in it")
     raise FileNotFoundError(f"--weights {weights}: no such file")
 
 def network_of(model:str, weights=None, part=None, mean=None, std=None, **_ # as of `network_options`
@@ -195,7 +196,8 @@ def images_of(loaded, data:Path, size=None, splits=None, label=None, classes=Non
              ): # -> Inputs
     "The images that the options name, at the side that the network wants."
     from gwi.data.inputs import of_path
-    return of_path(data, size or loaded.size, classes or None, splits=splits, label=label)
+    size = size or (loaded.size if loaded.is_fixed else None)
+    return of_path(data, size, classes or None, splits=splits, label=label, usual=loaded.size)
 
 def outputs_of(model, weights, images, outputs=None, **_) -> tuple: # names of the outputs or None, notes
     "In which order the network has the classes: as it is said, as the weights say, or as the data has them."

@@ -74,7 +74,8 @@ def _document(tuned, file) -> dict: # for machines
 def _words(document, model, weights) -> list: # lines for people
     "What came out, and what to do next."
     last, before = document["log"][-1], document["held_out_error_before"]
-    held = "" if before is None else f"; held out {last['held_out_error']:.1f} % wrong, before {before:.1f} %"
+    held = "" if before is None else (f"; held out {last['held_out_error']:.1f} % wrong, before {before:.1f} % "
+                                             "(which it may have been trained on)")
     at = f" at {document['layer']}" if document["layer"] else ""
     network = f"gwi robustness --model {shlex.quote(model)} --weights"
     lines = [f"{document['weights']}: {document['method']}{at}, {document['epochs']} epochs; training images "

@@ -156,14 +156,14 @@ def _sizes(part) -> set: # of (width, height)
     if errors: raise ValueError(f"{errors[0]}" + f"; and {len(errors) - 1} more like it" * (len(errors) > 1))
     return set(found)
 
-def _side(sizes, size) -> tuple: # side in pixels, sentences
+def _side(sizes, size, usual=224) -> tuple: # side in pixels, sentences
     "How large the squares are."
     width, height = next(iter(sizes))
     if size is None and len(sizes) == 1 and width == height: return width, []
     low, high = min(map(min, sizes)), max(map(min, sizes))
     if sizes == {(size, size)}: return size, []
     span = f"{low} to {high}" if low < high else f"{low}"
-    side = size or 224
+    side = size or usual
     return side, [f"pictures: {span} pixels; the largest centred square, scaled to {side} × {side}"]
 
 def _white(parts) -> dict:
@@ -285,13 +285,13 @@ def _of_corrupted(path, tree, folders, size, clean) -> Given:
 
 _TRAINED_ON = "these are training pictures: a network that learnt from them looks better than it is"
 
-def _finished(path, tree, found, size) -> Given:
+def _finished(path, tree, found, size, usual) -> Given:
     "What was found, looked at as a whole."
     parts, classes, notes, warnings, what = found
     files = {split: part for split, part in parts.items() if isinstance(part, Files)}
     if files:
         sizes = set().union(*map(_sizes, files.values()))
-        side, about = _side(sizes, size)
+        side, about = _side(sizes, size, usual)
         white = _white(files)
         parts = {split: replace(part, size=side, white=white or None) for split, part in files.items()}
         notes = [*notes, *about, *said(white)]
@@ -325,20 +325,21 @@ def _check(path, size):
     raise ValueError(f"{path}: neither a folder nor an archive (.zip, .tar, .tar.gz, …) nor a table (.parquet, .arrow)")
 
 def read(path, # a folder, an archive, or a table; relative: from here
-         size:int|None=None, # side that all images get, pixels; None: their own, or 224
+         size:int|None=None, # side that all images get, pixels; None: their own, or `usual`
          *, splits:str|None=None, # "TRAIN,TEST" or "TEST": folders; "": all folders are classes; None: by their names
          label:str|None=None, # the column of labels, in tables that have several
          clean=None, # of a corrupted set without labels.npy: the clean test set, a path or `Images`
+         usual:int=224, # side of pictures that are not squares of one size
         ) -> Given:
     "What a path holds. FileNotFoundError, or ValueError that names the thing and the remedy, before work."
     path = Path(path).expanduser().absolute()
     _check(path, size)
-    def tables(): return _finished(path, None, _of_tables(path, size, label), size)
+    def tables(): return _finished(path, None, _of_tables(path, size, label), size, usual)
     if path.suffix in (".parquet", ".arrow"): return tables()
     if folders := corrupted_folders(path): return _of_corrupted(path, None, folders, size, clean)
     tree = tree_of(path)
     if not tree.names: raise ValueError(f"{path}: it is empty; name a folder of pictures, an archive or a table")
     if path.is_dir() and not _has_pictures(tree) and table_files(path): return tables()
     if corrupted_files(tree): return _of_corrupted(path, tree, None, size, clean)
-    if inner := _archive_inside(tree): return read(inner, size, splits=splits, label=label, clean=clean)
-    return _finished(path, tree, _read_tree(tree, size, splits), size)
+    if inner := _archive_inside(tree): return read(inner, size, splits=splits, label=label, clean=clean, usual=usual)
+    return _finished(path, tree, _read_tree(tree, size, splits), size, usual)

@@ -264,13 +264,14 @@ def _own_size(part, dataset): # of `Given.test`
     own = CATALOGUE[dataset].size if dataset else None
     return of_size(part, own) if own else part
 
-def of_path(path, size:int|None=None, # of photographs; None: their own if all are squares of one, else 224
+def of_path(path, size:int|None=None, # of photographs; None: their own if all are squares of one, else `usual`
             classes=None, name:str|None=None, *,
             splits:str|None=None, # as of `gwi.data.given.read`
             label:str|None=None, # likewise
+            usual:int|None=None, # None: 224
            ) -> Inputs:
     "The test images of whatever lies at a path."
-    found = read(path, size, splits=splits, label=label)
+    found = read(path, size, splits=splits, label=label, usual=usual or 224)
     if found.corrupted is not None: raise _refused(found)
     split = next(k for k, part in found.parts.items() if part is found.test)
     images, notes = _own_size(found.test, found.dataset), [f"recognised: {found.what}"]
@@ -284,10 +285,12 @@ def inputs(data, # as in the table above, or what this function gave
           *, size:int|None=None, # side of pictures that have sizes of their own, pixels
           classes=None, # names, label by label; None: the data's own
           name:str|None=None, # of the data
+          usual:int|None=None, # side of pictures in a folder that are not squares of one size; None: 224
          ) -> Inputs:
     "Images in the form that is measured. ValueError or FileNotFoundError says what cannot be used, and why."
     if isinstance(data, Inputs): return data
-    if isinstance(data, (str, Path)): return of_path(data, size, classes, name)
+    if isinstance(data, (str, Path)): return of_path(data, size, classes, name, usual=usual)
+    size = size or usual
     if isinstance(data, (tuple, list)) and len(data) == 2 and hasattr(data[0], "shape") and hasattr(data[1], "__len__"):
         return of_arrays(*data, classes, name or "images")
     if isinstance(data, (Images, Files)):

@@ -65,7 +65,9 @@ def _under_attack(report) -> str: # "2/255 on 61.0 %, of at most 8/255 on 99.0 %
         worst[float(radius)] = max(share, worst.get(float(radius), 0))
     radii = sorted(worst)
     said = [f"of at most {r:g}/255 on {sections.per_cent(worst[r])}" for r in dict.fromkeys((radii[0], radii[-1]))]
-    return f"Changes of every pixel {', '.join(said)}".replace(" on ", " make it err on ", 1)
+    words = f"Changes of every pixel {', '.join(said)}".replace(" on ", " make it err on ", 1)
+    n = report.about["n"]
+    return words if n["attack"] == n["clean"] else f"{words} of {n['attack']:,} images"
 
 def _too_sure(report) -> str: # at the highest severity, where its interval tells it
     found = sections.calibration(report)
