@@ -23,7 +23,7 @@ from .reading import MEANS
 from ..rows import COLUMNS
 
 # %% ../../nbs/report/377_outcome.ipynb #d68abe5d
-@dataclass
+@dataclass(repr=False)
 class Report:
     "The robustness of one network."
     rows: pd.DataFrame # the project's tidy rows
@@ -39,6 +39,8 @@ class Report:
 
     @property
     def is_complete(self) -> bool: return not self.about["missing"]
+
+    def __repr__(self): return f"Report({self.name} on {self.about['data']}, {len(self.rows):,} rows)"
 
 def rows_of(records:dict, # protocol -> records of condition, level, metric, value, n
             about:dict) -> pd.DataFrame: # columns of the contract

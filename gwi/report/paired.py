@@ -61,7 +61,7 @@ def _lines(first:Report, second:Report) -> list:
         lines.append([first.name, second.name, title, *values, p, len(a)])
     return lines
 
-@dataclass
+@dataclass(repr=False)
 class Comparison:
     "Networks against the first, on the same images."
     table: pd.DataFrame # COLUMNS: errors and differences in per cent, p adjusted by Holm, n images
@@ -69,6 +69,8 @@ class Comparison:
 
     @property
     def names(self) -> list[str]: return [report.name for report in self.reports]
+
+    def __repr__(self): return f"Comparison({', '.join(self.names)})"
 
 def compare(*reports:Report) -> Comparison: # two or more; the first is what the others are compared with
     "Differences of the errors on the same images, with intervals. ValueError: other images, or not measured alike."

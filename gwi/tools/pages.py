@@ -40,7 +40,7 @@ def symbols() -> dict: # "corrupt", "corruption.corrupt" or "gwi.corruption.corr
     from gwi import _modidx
     found = {}
     for module, names in _modidx.d["syms"].items():
-        if "__" in module: continue
+        if "__" in module or module.startswith("gwi.commands"): continue  # commands bear the names of what they call
         for full in names:
             short = full.removeprefix(f"{module}.")
             if short.startswith("_") or "._" in short: continue
