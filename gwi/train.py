@@ -265,7 +265,7 @@ def save_checkpoint(state:State):
 def restore(state:State):
     "Go on from the last checkpoint of this very run, or the one before it, if there is any."
     state.identity = identity_of(state.run)
-    checkpoint = read_checkpoint(state.run, state.identity)
+    checkpoint = read_checkpoint(state.run, state.identity, state, SUMS)
     if checkpoint is None: return
     state.step, state.log, tensors = checkpoint
     state.first = state.saved = state.step
