@@ -87,6 +87,8 @@ class Method:
         parts = dict(augment=self.augment, mask=self.mask, orth=self.orth, adversarial=self.adversarial)
         parts |= dict(jsd=self.jsd, sge=self.attention == "sge", tuned=self.tuned)
         parts |= {"views": True} if self.loss == "views" else {}
+        parts |= {} if self.attention in (None, "sge") else dict(attention=self.attention)  # a part of your own
+        parts |= {} if self.loss in ("cross-entropy", "jensen-shannon", "views") else dict(loss=self.loss)
         neutral = dict(decay=1.0, augmented=2, view=None, drop=None, gradient=None)  # older rows do not know them
         return parts | {name: getattr(self, name) for name, value in neutral.items() if getattr(self, name) != value}
 
