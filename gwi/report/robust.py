@@ -209,6 +209,8 @@ def save(self:Report, folder) -> Path: # report.html in it
     atomic_write(folder / "report.html", html(self, folder))
     return folder / "report.html"
 
+_TEXT = {c: str for c in COLUMNS if c not in ("seed", "level", "value", "n")}  # a class may be called 1, or NA
+
 def load_report(folder) -> Report:
     "What `save` wrote. FileNotFoundError or ValueError says what is missing or damaged."
     folder = Path(folder)
@@ -217,7 +219,7 @@ def load_report(folder) -> Report:
     try:
         with np.load(folder / "answers.npz", allow_pickle=False) as file: answers = _nested(dict(file))
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-        return Report(pd.read_csv(folder / "rows.csv", keep_default_na=False), answers, about)
+        return Report(pd.read_csv(folder / "rows.csv", keep_default_na=False, dtype=_TEXT), answers, about)
     except (ValueError, KeyError, OSError) as e: raise ValueError(f"{folder}: no whole report ({e})") from None
 
 # %% ../../nbs/report/381_robust.ipynb #24b665ba
