@@ -333,7 +333,7 @@ def write(dataset:Dataset, # what to keep
           out, # folder; replaced as a whole
          ) -> None:
     "Write a data set, atomically; what cannot be read back replaces nothing."
-    with replacing(Path(out)) as part:
+    with replacing(Path(out), ("classes.txt",)) as part:
         write_into(dataset, part)
         read(part)
 

@@ -198,7 +198,9 @@ def rows_text(rows:pd.DataFrame) -> str: # CSV
 
 @patch
 def save(self:Report, folder) -> Path: # report.html in it
-    "Write rows.csv, answers.npz, about.json, figure.svg and report.html into a folder."
+    "Write rows.csv, answers.npz, about.json, figure.svg and report.html into a folder. ValueError: it holds others."
+    if (Path(folder) / "rows.csv").exists() and not (Path(folder) / "about.json").exists():
+        raise ValueError(f"{folder}: holds a rows.csv of something else, which would be lost; choose another folder")
     folder, content = Path(folder), io.BytesIO()
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(content, **_flat(self.answers))

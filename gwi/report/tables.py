@@ -20,7 +20,7 @@ from fastcore.basics import patch
 from .. import paths
 from ..protocols import IN_ROWS
 from .cost import COSTED, costs
-from .escaping import escape, markdown, spreadsheet
+from .escaping import beside, escape, markdown, spreadsheet
 from .naming import (NUMBERS, counted, full_title, in_order, label, method_order, metric, note, numbered,
                                row_and_column, text)
 from .reading import Numbers, attack_word, attacks_of, explain_file, numbers, published, radii
@@ -181,15 +181,9 @@ def to_csv(self:Table) -> str:
     for column in wide["mean"]:
         for name, part in wide.items():
             if part[column].isna().all(): continue
-            frame[column if name == "mean" else _beside(column, name, taken)] = part[column]
+            frame[column if name == "mean" else beside(column, name, taken)] = part[column]
     frame = frame.rename(index=spreadsheet, columns=spreadsheet)
     return frame.assign(caption=self.caption).to_csv(float_format="%.6g", lineterminator="\n")
-
-def _beside(column, name, taken): # "cat std"; "cat (std)" where a class is called so
-    words = f"{column} {name}"
-    while words in taken: words = f"{column} ({words.removeprefix(f'{column} ')})"
-    taken.add(words)
-    return words
 
 def _in_pipes(cell): return re.sub(r"(?<!\\)\|", r"\|", str(cell)) # one that `markdown` has escaped stays
 
@@ -291,6 +285,9 @@ def _published_counts(places):
 # %% ../../nbs/report/345_tables.ipynb #3b876470
 def _link(file): return f"[{file}]({file}.md)"
 
+def _kinds(part): # of corrupted sets: "regenerated", ...
+    return set(part.level[(part.condition == "test set") & (part.metric == "images")])
+
 def write_index(rows:pd.DataFrame, # from `read_rows`
                 out, # folder, made if it is not there
                ) -> Path: # index.md
@@ -302,6 +299,8 @@ def write_index(rows:pd.DataFrame, # from `read_rows`
     for number, (what, places) in NUMBERS.items():
         own = [file for file in sources if numbers_of[file] == number]
         made_from = "; ".join(dict.fromkeys(sources[file] for file in own)) or "not computed: no rows"
+        kinds = sorted(set().union(*(_kinds(part) for file, _, part in made if file in own)) - {"official"})
+        if kinds and places[0][1] == "corruption": what = f"{what}: {', '.join(kinds)}"
         lines.append([number, what, ", ".join(map(_link, own)), made_from, _published_counts(places)])
     for file, name, _ in made:
         if not numbers_of[file]: lines.append(["", full_title(name).split(";")[0], _link(file), sources[file], ""])
