@@ -182,8 +182,8 @@ def seed_of_ours(name:str, # a corruption
     return next((s for s, c in product(SEEDS, CONSTANTS) if np.array_equal(made(s, c), rows[0, some])), None)
 
 def _refuse_made(name, seed, place):
-    raise ValueError(f"{place}: {name}.npy is, bit by bit, what this project makes with the seed {seed}, not a published"
-                     " file; set corruption.path to null and use a regenerated set")
+    raise ValueError(f"{place}: {name}.npy is, bit by bit, what this project makes with the seed {seed}, no published "
+                     "file; set corruption.path to null and use a regenerated set")
 
 def _keep_arrays(place, to:Path, names, test, positions, official):
     missing, first = {"labels", *names}, None
@@ -194,8 +194,7 @@ def _keep_arrays(place, to:Path, names, test, positions, official):
             raise ValueError(f"{place}: labels.npy is not five times the labels of the test set; its rows are in "
                              "another order, or of another data set")
         if name != "labels" and first is None: first = rows[0]
-        seed = seed_of_ours(name, rows, test) if official else None
-        if seed is not None: _refuse_made(name, seed, place)
+        if official and (seed := seed_of_ours(name, rows, test)) is not None: _refuse_made(name, seed, place)
         chosen = rows[:, positions].reshape(-1, *array.shape[1:])
         np.save(to/f"{name}.npy", chosen.astype(np.int64) if name == "labels" else resized(chosen, test.size))
         missing.discard(name)
@@ -318,7 +317,8 @@ def fetch_corrupted(source:str, # "cifar10", "cifar100", "tiny-imagenet" or "ima
     what, md5 = _known(published, place, official)
     about = {"set": what, "name": published.name, "paired": published.paired, "images": len(positions),
              "corruptions": list(names), "md5": md5}
-    with put_aside([place], published.files, official=official, downloads=downloads), replacing(Path(out), _OF_OURS) as part:
+    aside = put_aside([place], published.files, official=official, downloads=downloads)
+    with aside, replacing(Path(out), _OF_OURS) as part:
         if published.arrays: _keep_arrays(place, part, names, test, positions, official)
         else:
             wanted = _wanted(published, test, positions, classes)

@@ -301,7 +301,7 @@ def _refuse_others(out, marks):
 def replacing(out:Path,
               marks:tuple=(), # files of which a folder that was made here holds one; none: whatever is there goes
              ):
-    "A new folder beside `out` that takes its place in the end. ValueError, first, if `out` holds somebody else's files."
+    "A new folder beside `out` that takes its place in the end. ValueError, first, if that holds somebody's files."
     _refuse_others(out, marks)
     part, old = (out.with_name(f".{out.name}.{end}") for end in ("part", "old"))
     for left in (part, old): shutil.rmtree(left, ignore_errors=True)

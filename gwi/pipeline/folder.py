@@ -24,6 +24,7 @@ needs("pipeline", "yaml", by="gwi.pipeline")
 import yaml
 
 from .. import params, paths
+from ..checks import NO_PROFILES
 from ..console import side_by_side
 from ..data import datasets
 from ..data.catalogue import CATALOGUE
@@ -187,7 +188,7 @@ def link(images:ImageFolder, folder:Path): # replaced as a whole
 # %% ../../nbs/pipeline/405_folder.ipynb #1e96069d
 MARK = "# Written by `make report-folder`"
 LINKS = "_links"  # in data/<name>, where no data set can be called so
-RESERVED = (*CATALOGUE, "bench", "downloads", "weights")
+RESERVED = (*CATALOGUE, *NO_PROFILES)
 
 def profile_name(name:str, # as given, or "": after the folder
                  root:Path, # of the images
