@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'csv_text', 'digest', 'text_digest', 'code', 'hardware', 'commit', 'evaluation_parameters', 'are_current',
-           'read_provenance', 'noted', 'write_rows', 'gather']
+           'read_provenance', 'noted', 'write_rows', 'lines_of', 'gather']
 
 # %% ../nbs/275_rows.ipynb #900f7bf7
 import csv
@@ -179,8 +179,12 @@ def write_rows(run:Run, # whose rows
     return path
 
 # %% ../nbs/275_rows.ipynb #62bab8ea
+def lines_of(file:Path) -> list[str]:
+    "The lines of a CSV file with their ends; a name may hold U+2028, at which Python's `splitlines` would cut."
+    return io.StringIO(file.read_text(encoding="utf-8")).readlines()
+
 def _lines(file): # of a rows file, without the header
-    head, *lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    head, *lines = lines_of(file) or [""]
     if head.rstrip("\n") != ",".join(COLUMNS):
         raise ValueError(f"{file.parent.name}/{file.name}: its first line is not {','.join(COLUMNS)}")
     return lines
