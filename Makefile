@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install repro report report-folder stages pipelines estimate docs docs-serve hooks verify prove-equal \
   weights verify-fidelity pages bench kit kit-import kit-rehearsal test test-docs test-kernels test-resume \
-  notebooks readme lock clean
+  notebooks readme lock clean abuse
 .DELETE_ON_ERROR:
 
 PROFILE ?=
@@ -137,8 +137,13 @@ lock: install  ## compile requirements.lock anew from settings.ini; what is lock
 	@.venv/bin/uv pip compile -q setup.py --extra dev --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --no-header -o requirements.lock
 
-clean:  ## delete what can be made again: environment, caches, pictures, weights
-	@rm -rf .venv .cache .dvc/cache .dvc/tmp data/*/
+clean:  ## delete what can be made again: environment, caches, pictures and weights of the profiles
+	@rm -rf .venv .cache .dvc/cache .dvc/tmp data/small
+	@for file in profiles/*.yaml; do rm -rf "data/$$(basename "$$file" .yaml)"; done
+	@for folder in data/*/; do if test -d "$$folder"; then echo "kept: $$folder (downloads, or not made here)"; fi; done
+
+abuse: install  ## bad input of every kind, all of it, with a table: kind, cases, wrong (minutes)
+	@$(RUN) python -m tests.abuse
 
 .DEFAULT:
 	@echo "no target '$@'; make help lists them"; exit 2

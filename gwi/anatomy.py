@@ -22,7 +22,7 @@ from .checks import check_room
 from .data import datasets
 from .inhibition import FLAT, MASKS, GroupedLayer, correct
 from .measured import ANATOMY
-from .objective import Objective, make_regulariser, mask_of
+from .objective import FIRST_INFERENCES, SELECTIONS, Objective, make_regulariser, mask_of
 from .paths import ConfigError
 from .runs import Run, weights_path
 from .fields import recorded
@@ -103,7 +103,7 @@ def masked_gradients(run:Run, model:nn.Module,
 
 def shared_first(run:Run, model:nn.Module, batch:Batch): # as for `terms` of the regularised step
     "Features and gradients of the ordinary step's forward pass, with `first_inference: shared`; else None."
-    if run.settings.inhibition.first_inference != "shared": return None
+    if not FIRST_INFERENCES[run.settings.inhibition.first_inference]: return None
     copy = deepcopy(model).train()
     with _as_trained(run, batch.images):
         return make_regulariser(regularised(run), copy).shared(lambda: copy(batch.images), batch.labels)[1]
@@ -151,8 +151,7 @@ def gradients_of(run:Run, model:nn.Module, batch:Batch,
     return found, about, len(selected)
 
 def _selected(run, logits, labels): # positions of the images that a regularised step would have
-    is_all = run.settings.inhibition.selection == "all"
-    is_right = torch.ones(len(labels), dtype=torch.bool) if is_all else correct(logits, labels).cpu()
+    is_right = SELECTIONS[run.settings.inhibition.selection](correct(logits, labels).cpu())
     return is_right.nonzero()[:, 0].to(logits.device)
 
 # %% ../nbs/305_anatomy.ipynb #a0a70017

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['parameters_of', 'identity_of', 'checkpoint_path', 'previous_path', 'clear', 'tensors_of', 'load_tensors',
-           'write_checkpoint', 'read_checkpoint', 'load_model']
+           'content_digest', 'write_checkpoint', 'read_checkpoint', 'check_weights', 'load_model']
 
 # %% ../nbs/295_checkpoint.ipynb #18f8a9b7
 import hashlib
@@ -17,13 +17,14 @@ from .extras import needs
 needs("data", "safetensors", by="gwi.checkpoint")
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from . import console, models, paths, processes, rows
 from .objective import make_model
 from .runs import Run, data_dir, weights_path
 from .fields import recorded
+from .updating import average_tensors
 
 # %% ../nbs/295_checkpoint.ipynb #e606a9f8
 def parameters_of(run:Run) -> dict: # as the provenance of its rows writes them
@@ -79,6 +80,17 @@ def load_tensors(model:torch.nn.Module, optimiser:torch.optim.Optimizer, tensors
         if value.shape == parameter.shape: value = torch.empty_like(parameter).copy_(value)
         optimiser.state[parameter][key] = value.to(parameter.device)  # of another shape: Adam's number of the step
 
+# %% ../nbs/295_checkpoint.ipynb #d1ge5701
+def content_digest(header:dict[str,str], # all of it but the digest
+                   tensors:dict[str,Tensor], # on the CPU
+                  ) -> str: # 64 hex digits
+    "SHA-256 over the header and over name, type, shape and bits of every tensor."
+    whole = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        whole.update(f"\n{name} {value.dtype} {list(value.shape)}\n".encode())
+        whole.update(value.contiguous().flatten().view(torch.uint8).numpy())
+    return whole.hexdigest()
+
 # %% ../nbs/295_checkpoint.ipynb #8ec84ae7
 def _machine(): return f"torch {torch.__version__} on {rows.hardware()}, {processes.world()} processes"
 
@@ -97,50 +109,115 @@ def write_checkpoint(run:Run,
             raise FloatingPointError(f"{run.name}: {name} is not finite after step {step}; the checkpoint before it is "
                                      "kept; lower train.lr or inhibition.weight")
     header = dict(identity=identity, step=str(step), log=json.dumps(log), where=_machine())
+    header["digest"] = content_digest(header, tensors)
     path = path or checkpoint_path(run)
     new = path.with_suffix(".new.safetensors")
     paths.atomic_write(new, safetensors.torch.save(tensors, header))
     if path.exists(): path.replace(previous_path(path))
     new.replace(path)
 
-# %% ../nbs/295_checkpoint.ipynb #759ca90f
-def _read(run, path, identity):
-    "Header and tensors of a checkpoint of this very run; else None, and what is wrong with it is said."
-    if not path.exists(): return None
+# %% ../nbs/295_checkpoint.ipynb #759ca901
+def _opened(path, identity): # -> header, tensors. ValueError says what is wrong with it
     try:
         with safe_open(path, "pt", device="cpu") as file:
             header, tensors = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError) as error:
-        return console.progress(f"{run.name}: the checkpoint {path.name} is damaged ({error}); it is not used")
-    if header.get("identity") != identity:
-        return console.progress(f"{run.name}: the checkpoint {path.name} is of other code, data or settings; "
-                                "it is not used")
-    if header["where"] != _machine():
-        console.progress(f"{run.name}: {path.name} was written with {header['where']}; here, {_machine()}, "
-                         "the run goes on within rounding")
+    except Exception as error:  # of a damaged file safetensors raises many kinds
+        raise ValueError(f"is damaged ({' '.join(str(error).split())})") from None
+    if header.get("identity") != identity: raise ValueError("is of other code, data or settings")
+    digest = header.pop("digest", None)
+    if digest is None: raise ValueError("holds no digest of its content, as those of older code")
+    if digest != content_digest(header, tensors): raise ValueError("is damaged (its content is not what was written)")
     return header, tensors
+
+# %% ../nbs/295_checkpoint.ipynb #759ca902
+def _is_epoch(found, sums): # what an epoch came to, and the names that it must have
+    return isinstance(found, dict) and {*sums} <= {*found} and all(type(v) in (int, float) for v in found.values())
+
+def _check_progress(state, step, log, sums):
+    "ValueError unless a run of so many steps may have come to this step with this log."
+    epochs = state.run.settings.train.epochs
+    ends = {state.total * k // epochs for k in range(1, epochs + 1)} - {0}
+    if not 0 <= step <= state.total: raise ValueError(f"says step {step} of {state.total}")
+    n = sum(end <= step for end in ends)
+    if not isinstance(log, list) or len(log) != n or not all(_is_epoch(each, sums) for each in log):
+        raise ValueError(f"has no log of {n} epochs, which step {step} has behind it")
+
+def _wanted(state, tensors): # name -> tensor of the same shape and type, or None for what nothing can be done with
+    "What a checkpoint that has these tensors of the optimiser must hold."
+    wanted = {f"model/{name}": value for name, value in state.model.state_dict().items()} | dict(sums=state.sums)
+    parameters = dict(state.model.named_parameters())
+    for name, value in tensors.items():
+        kind, _, place = name.partition("/")
+        if kind != "optimiser": continue
+        parameter = parameters.get(place.partition("/")[2])
+        wanted[name] = value if parameter is not None and not value.dim() else parameter  # no dimension: Adam's step
+    return wanted | average_tensors(state.average)
+
+def _check_tensors(state, step, tensors):
+    "ValueError unless the tensors are those of such a run."
+    wanted, others = _wanted(state, tensors), dict(anatomy=state.seen, delta=state.run.spec.free and step)
+    if tensors.keys() != wanted.keys() | {name for name, is_there in others.items() if is_there}:
+        raise ValueError("holds other tensors than this run has")
+    for name, value in wanted.items():
+        if value is None or (tensors[name].shape, tensors[name].dtype) != (value.shape, value.dtype):
+            raise ValueError(f"holds a tensor {name} that does not fit")
+
+# %% ../nbs/295_checkpoint.ipynb #759ca90f
+def _read(run, path, identity, state, sums):
+    "Step, log and tensors of a checkpoint of this very run. ValueError says what is wrong with it."
+    header, tensors = _opened(path, identity)
+    try: step, log, where = int(header["step"]), json.loads(header["log"]), header["where"]
+    except (KeyError, ValueError): raise ValueError("has a header without step, log or machine") from None
+    if state:
+        _check_progress(state, step, log, sums)
+        _check_tensors(state, step, tensors)
+    if where != _machine():
+        console.progress(f"{run.name}: {path.name} was written with {where}; here, {_machine()}, the run goes on "
+                         "within rounding")
+    return step, log, tensors
 
 def read_checkpoint(run:Run,
                     identity:str, # from `identity_of`
                     path:Path|None=None, # where; None: `checkpoint_path`
+                    state=None, # what is to go on (`gwi.train.State`); None: whether it fits is not asked
+                    sums:tuple=(), # names that every epoch of the log must have
                    ) -> tuple[int,list,dict]|None: # step, log, tensors; None if there is none to go on from
-    "The newest whole checkpoint of this very run."
-    path = path or checkpoint_path(run)
+    "The newest whole checkpoint of this very run; what is wrong with newer ones, and what follows, is said."
+    path, wrong = path or checkpoint_path(run), 0
     waiting = path.with_suffix(".new.safetensors")  # the newest, if the process was killed between the two renames
     for candidate in (path, waiting, previous_path(path)):
-        found = _read(run, candidate, identity)
-        if found: return int(found[0]["step"]), json.loads(found[0]["log"]), found[1]
+        if not candidate.exists(): continue
+        try: found = _read(run, candidate, identity, state, sums)
+        except ValueError as error:
+            wrong += 1
+            console.progress(f"{run.name}: the checkpoint {candidate.name} {error}; it is not used")
+            continue
+        if wrong: console.progress(f"{run.name}: goes on from {candidate.name}, step {found[0]}")
+        return found
+    if wrong: console.progress(f"{run.name}: no checkpoint can be used; the run begins anew")
     return None
 
 # %% ../nbs/295_checkpoint.ipynb #37e93149
+def check_weights(run:Run):
+    "ValueError unless the weights are those that the training wrote, by the digest that it noted with its rows."
+    path, wanted = weights_path(run), rows.noted(run, "training").get("weights")
+    if wanted is None:
+        return console.progress(f"{run.name}: nothing is noted of its training, so whether its weights are whole is "
+                                "not known")
+    if (found := rows.digest(path)) == wanted: return
+    raise ValueError(f"{run.name}: {path} is not what the training wrote (digest {found}; noted is {wanted}): it is "
+                     f"damaged or of another run; train it again: python -m gwi.train '{run.name}', with --profile "
+                     f"{run.settings.profile} unless that is params.yaml's")
+
 def load_model(run:Run, # a trained run
                num_classes:int=10,
               ) -> torch.nn.Module: # in eval mode, on the device
-    "The network of a trained run, from its weights."
+    "The network of a trained run, from its weights. ValueError if they are not those that it wrote."
     path = weights_path(run)
     if not path.exists():
         raise FileNotFoundError(f"{run.name}: no weights {path.name}; train it first (dvc repro, or python -m "
                                 f"gwi.train '{run.name}')")
+    check_weights(run)
     torch.set_num_threads(run.settings.train.threads)
     model = make_model(run, num_classes)
     models.load_weights(model, path)

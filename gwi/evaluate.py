@@ -21,6 +21,7 @@ from .data import corrupted, datasets
 from .extras import needs
 from .inhibition import GroupWiseInhibition, diversity
 from .measures import features_at, grad_cam, is_wrong, occluded, record
+from .objective import GROUPINGS
 from .predictions import batch_size, outputs, predict, to_device
 from .protocols import CORRUPTIONS, EVALUATIONS, IN_ROWS, PROTOCOLS
 from .runs import Run, corrupted_dir, data_dir, make_run, parse_run, rows_path, weights_path
@@ -197,8 +198,9 @@ def explain(run:Run, model:torch.nn.Module, dataset:datasets.Dataset, n:int=6) -
 
 def _groups(run, model, images, labels):
     inhibition = run.settings.inhibition
-    step = GroupWiseInhibition(model, inhibition.layers[0], inhibition.n_groups, snap=inhibition.grouping != "plain",
-                               generator=stream(run.seed, "explain"), scale_free=False)
+    step = GroupWiseInhibition(model, inhibition.layers[0], inhibition.n_groups,
+                               snap=GROUPINGS[inhibition.grouping]["snap"], generator=stream(run.seed, "explain"),
+                               scale_free=False)
     parts = step.analyse(images, labels)
     ids, maps = parts["ids"][0], parts["group_maps"][0]
     low, high = maps.flatten(1).amin(1), maps.flatten(1).amax(1)

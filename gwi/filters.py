@@ -233,7 +233,7 @@ def motion(images:Tensor, # [N,C,H,W] float64
 # %% ../nbs/145_filters.ipynb #d269d74d
 def _fold(position, n, border): # float64, pixel numbers that may lie outside n pixels -> in 0..n-1
     "Numbers brought back inside: SciPy's 'mirror' (c b | a b c | b a) or 'reflect' (b a | a b c | c b)."
-    period, top = (2 * n - 2, 2 * n - 2) if border == "mirror" else (2 * n, 2 * n - 1)
+    period, top = {"mirror": (2 * n - 2, 2 * n - 2), "reflect": (2 * n, 2 * n - 1)}[border]
     position = position - (position / period).floor_().mul_(period)
     return torch.minimum(position, top - position)
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'csv_text', 'digest', 'text_digest', 'code', 'hardware', 'commit', 'evaluation_parameters', 'are_current',
-           'read_provenance', 'write_rows', 'gather']
+           'read_provenance', 'noted', 'write_rows', 'lines_of', 'gather']
 
 # %% ../nbs/275_rows.ipynb #900f7bf7
 import csv
@@ -110,8 +110,9 @@ def _origin(run, protocol, parameters, extra):
 
 def _noted(path) -> dict: # empty: no such file, or a damaged one, which is replaced
     "What a run's JSON says."
-    try: return json.loads(path.read_text())
+    try: found = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError): return {}
+    return found if isinstance(found, dict) else {}
 
 def are_current(run:Run, protocol:str, *, parameters:dict, extra:dict|None=None) -> bool: # arguments: see `write_rows`
     "Whether the rows on disk are of this code (or one proved equal), these data and parameters."
@@ -137,12 +138,21 @@ def read_provenance(path:Path # a profile's provenance.jsonl
 def _committed(path, changed): # (run, protocol) -> entry
     return {(entry["run"], entry["protocol"]): entry for entry in read_provenance(path)}
 
+def _in_results(run, protocol):
+    "What the results of the profile say of a run's rows."
+    provenance = provenance_path(run.settings)
+    if not provenance.is_file(): return {}
+    return _committed(provenance, provenance.stat().st_mtime_ns).get((run.name, protocol), {})
+
+def noted(run:Run, protocol:str) -> dict: # empty: nothing is
+    "What is noted of the origin of a run's rows: beside them, or else in the results of the profile."
+    return _noted(rows_path(run, protocol).with_suffix(".json")) or _in_results(run, protocol)
+
 def _remembered(run, protocol, text):
     "What was noted when these very rows were computed first: beside them, or in the results of the profile."
-    path, provenance = rows_path(run, protocol), provenance_path(run.settings)
+    path = rows_path(run, protocol)
     if path.exists() and path.read_text() == text: return _noted(path.with_suffix(".json"))
-    if not provenance.is_file(): return {}
-    entry = _committed(provenance, provenance.stat().st_mtime_ns).get((run.name, protocol), {})
+    entry = _in_results(run, protocol)
     return entry if entry.get("rows") == text_digest(text) else {}
 
 # %% ../nbs/275_rows.ipynb #fa572a34
@@ -169,8 +179,12 @@ def write_rows(run:Run, # whose rows
     return path
 
 # %% ../nbs/275_rows.ipynb #62bab8ea
+def lines_of(file:Path) -> list[str]:
+    "The lines of a CSV file with their ends; a name may hold U+2028, at which Python's `splitlines` would cut."
+    return io.StringIO(file.read_text(encoding="utf-8")).readlines()
+
 def _lines(file): # of a rows file, without the header
-    head, *lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    head, *lines = lines_of(file) or [""]
     if head.rstrip("\n") != ",".join(COLUMNS):
         raise ValueError(f"{file.parent.name}/{file.name}: its first line is not {','.join(COLUMNS)}")
     return lines

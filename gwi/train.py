@@ -30,7 +30,7 @@ from .data import datasets
 from .devices import Clock
 from .inhibition import correct, diversity
 from .layouts import maps_of
-from .objective import (ADVERSARIAL, Objective, check_parts, counted, due, learning_rate, make_model,
+from .objective import (ADVERSARIAL, FIRST_INFERENCES, Objective, check_run, counted, due, learning_rate, make_model,
                            make_optimiser, make_regulariser, memory_format, select, steps_of)
 from .runs import Run, data_dir, parse_run, weights_path
 from .streams import seed_for, stream, uniform
@@ -69,7 +69,7 @@ class State:
 def start(run:Run, dataset:datasets.Dataset|None=None) -> State: # default: the profile's
     "A run before its first step. ConfigError for parts or processes that do not fit."
     begin, training = time.monotonic(), run.settings.train
-    check_parts([run.method])
+    check_run(run)
     _check_processes(training)
     if training.compile: check_compilable(run)
     torch.set_num_threads(training.threads)
@@ -134,7 +134,7 @@ def ordinary_step(state:State,
     run, labels = state.run, batch.labels
     is_adversarial = run.spec.adversarial is not None
     is_due, inhibition = due(run, state.step, state.total), run.settings.inhibition
-    is_shared = is_due and inhibition.first_inference == "shared"
+    is_shared = is_due and FIRST_INFERENCES[inhibition.first_inference]
     summed = dict(is_summed=True) if is_due and inhibition.summed else {}
     with ADVERSARIAL[run.spec.adversarial](state, batch) if is_adversarial else nullcontext(batch.images) as images:
         look = partial(state.objective, images, labels, uniform=draws(state, batch), is_shared=is_shared,
@@ -265,7 +265,7 @@ def save_checkpoint(state:State):
 def restore(state:State):
     "Go on from the last checkpoint of this very run, or the one before it, if there is any."
     state.identity = state.identity or identity_of(state.run)
-    checkpoint = read_checkpoint(state.run, state.identity, state.place)
+    checkpoint = read_checkpoint(state.run, state.identity, state.place, state, SUMS)
     if checkpoint is None: return
     state.step, state.log, tensors = checkpoint
     state.first = state.saved = state.step

@@ -59,6 +59,12 @@ def rehearsal():
     return {"a kit is packed, runs, goes on and comes back": not status}
 
 
+def abused():
+    "Whether a part of the bad input of every kind is met as it should be."
+    status, _ = told([sys.executable, "-m", "tests.abuse", "--share", "0.1"])
+    return {"bad input is refused or kept as it is": not status}
+
+
 def gpu_script():
     "Whether the script for a GPU passes on a processor, its kernels in Triton's interpreter."
     with tempfile.TemporaryDirectory() as folder:
@@ -73,7 +79,7 @@ def check():
         "nbdev_clean leaves no diff": in_step("nbdev_clean", "nbs"),
         "README.md is nbs/index.ipynb": (root / "README.md").read_text() == render(root),
     }
-    return results | house() | bare() | notebooks() | end_to_end() | gpu_script() | rehearsal()
+    return results | house() | bare() | notebooks() | end_to_end() | abused() | gpu_script() | rehearsal()
 
 
 if __name__ == "__main__":

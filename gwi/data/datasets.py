@@ -9,7 +9,6 @@ __all__ = ['SPLITS', 'Dataset', 'kinds', 'first_per_class', 'subset', 'Place', '
 # %% ../../nbs/data/220_datasets.ipynb #06ed6a06
 import json
 import os
-import re
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import islice
@@ -26,6 +25,7 @@ from PIL import Image
 from ..console import progress, side_by_side
 from .depth import look_for_depth, may_be_deep, said
 from .download import existing, replacing
+from .layout import check_class
 from .packed import members_at
 from .streaming import Files, Images, decode, readable
 from ..paths import root
@@ -267,11 +267,6 @@ def portable(place:Path) -> str:
     home, place = (Path(os.path.abspath(p)) for p in (root(), place))
     return os.path.relpath(place, home) if place.is_relative_to(home.parent) else str(place)
 
-def _as_line(kind:str) -> str:
-    "The name of a class, if it fits on a line of text."
-    if kind.isprintable() or not re.search("[\n\r\ud800-\udfff]", kind): return kind
-    raise ValueError(f"class {kind!r}: its name holds a line break, or bytes that are no text; rename the folder")
-
 def write_into(dataset:Dataset, # what to keep
          to:Path): # folder, there and empty but for `files/`
     "The files of a data set."
@@ -280,7 +275,7 @@ def write_into(dataset:Dataset, # what to keep
         np.save(to/f"{split}_labels.npy", part.labels)
         if isinstance(part, Files): np.save(to/f"{split}_names.npy", part.names)
         else: np.save(to/f"{split}_images.npy", part.images)
-    (to/"classes.txt").write_text("\n".join(map(_as_line, dataset.classes)) + "\n", encoding="utf-8")
+    (to/"classes.txt").write_text("\n".join(map(check_class, dataset.classes)) + "\n", encoding="utf-8")
     (to/"name.txt").write_text(dataset.name + "\n", encoding="utf-8")
     if not isinstance(dataset.train, Files): return
     roots = {split: None if part.root == to/"files"/split else portable(part.root) for split, part in parts.items()}
@@ -338,7 +333,7 @@ def write(dataset:Dataset, # what to keep
           out, # folder; replaced as a whole
          ) -> None:
     "Write a data set, atomically; what cannot be read back replaces nothing."
-    with replacing(Path(out)) as part:
+    with replacing(Path(out), ("classes.txt",)) as part:
         write_into(dataset, part)
         read(part)
 

@@ -291,9 +291,18 @@ def archive_members(path, # zip, or tar, plain or compressed with gzip, bzip2 or
                          ".tar, .tar.gz, .tar.bz2 and .tar.xz can be read): copy or download it again") from e
 
 # %% ../../nbs/data/210_download.ipynb #411c9dc6
+def _refuse_others(out, marks):
+    if not marks or not out.exists() or any((out/mark).exists() for mark in marks): return
+    if out.is_dir() and not any(out.iterdir()): return
+    raise ValueError(f"{out}: holds something that was not made here, and would be deleted; move it away, or choose "
+                     "another name")
+
 @contextmanager
-def replacing(out:Path):
-    "A new folder beside `out` that takes its place in the end."
+def replacing(out:Path,
+              marks:tuple=(), # files of which a folder that was made here holds one; none: whatever is there goes
+             ):
+    "A new folder beside `out` that takes its place in the end. ValueError, first, if that holds somebody's files."
+    _refuse_others(out, marks)
     part, old = (out.with_name(f".{out.name}.{end}") for end in ("part", "old"))
     for left in (part, old): shutil.rmtree(left, ignore_errors=True)
     part.mkdir(parents=True)

@@ -120,7 +120,7 @@ def fetch(data, # settings: name, source, path, mirror, official, size, n_train,
     aside = partial(put_aside, obtained, source.files, official=data.official, downloads=downloads)
     with aside(): whole = _first_whole(data, source, copies or [files])
     parts = _parts(data, whole)
-    with aside(), replacing(Path(out)) as part:
+    with aside(), replacing(Path(out), ("classes.txt",)) as part:
         write_into(Dataset(whole.name, *brought(parts, data.streamed, part, data.name), whole.classes), part)
         read(part)  # what cannot be read replaces nothing
     dataset = read(out)

@@ -116,7 +116,8 @@ def identify(digests:dict, # our split, "" where there is none -> [N] of 12 digi
              classes:list, # their names
              of:str="pixels", # or "files": what the digests are of
             ) -> Identity|None: # None: of none that is known
-    "The data set that images belong to, by those of them that are known."
+    "The data set that images belong to, by those of them that are known. ValueError: no such digests."
+    if not known_sets(of): raise ValueError(f"identify: of {of!r} is neither pixels nor files")
     best = None
     for name in known_sets(of):
         hits = list(_hits(name, digests, labels, classes))

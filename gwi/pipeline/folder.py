@@ -24,13 +24,14 @@ needs("pipeline", "yaml", by="gwi.pipeline")
 import yaml
 
 from .. import params, paths
+from ..checks import NO_PROFILES
 from ..console import side_by_side
 from ..data import datasets
 from ..data.catalogue import CATALOGUE
 from ..data.depth import look_for_depth, may_be_deep, said
 from ..data.download import replacing
 from ..data.given import class_files
-from ..data.layout import Layout, lay_out
+from ..data.layout import Layout, class_name, lay_out
 from ..data.packed import tree_of
 from ..data.repeats import Repeats, repeats_of
 from ..data.streaming import opened
@@ -94,7 +95,7 @@ def _listed(root:Path, splits:str|None=None) -> Layout:
         _check_split(root, layout)
         return layout
     if len(folders) == 1: raise ConfigError(_one_class(root, folders[0]))
-    return Layout({("", kind): [] for kind in folders} | layout.files, layout.notes, {})
+    return Layout({("", class_name(kind)): [] for kind in folders} | layout.files, layout.notes, {})
 
 def _one_class(root, kind):
     has_folders = any(f.is_dir() for f in (root / kind).iterdir())
@@ -187,7 +188,7 @@ def link(images:ImageFolder, folder:Path): # replaced as a whole
 # %% ../../nbs/pipeline/405_folder.ipynb #1e96069d
 MARK = "# Written by `make report-folder`"
 LINKS = "_links"  # in data/<name>, where no data set can be called so
-RESERVED = (*CATALOGUE, "bench", "downloads", "weights")
+RESERVED = (*CATALOGUE, *NO_PROFILES)
 
 def profile_name(name:str, # as given, or "": after the folder
                  root:Path, # of the images

@@ -73,7 +73,7 @@ def _data_of(beside):
 def restore(s:Settings) -> int: # rows files that were written
     "Write the files of single runs anew that results/<profile> knows and data/<profile> lacks. ConfigError: edited."
     table, entries = results_dir(s) / "rows.csv", rows.read_provenance(results_dir(s) / "provenance.jsonl")
-    lines = table.read_text(encoding="utf-8").splitlines(keepends=True) if table.is_file() else [""]
+    lines = rows.lines_of(table) if table.is_file() else [""]
     known = {(entry["run"], entry["protocol"]): entry for entry in entries}
     texts = {}
     for run, protocol in (pair for seed in s.seeds for pair in files_of(s, seed)):

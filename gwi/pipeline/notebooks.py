@@ -131,8 +131,9 @@ def check_network(s:params.Settings): # of a profile
         raise paths.ConfigError(f"model, inhibition or ablation: {e}") from None
 
 def _check_methods(s):
-    from gwi import train
-    train.check_parts([*s.methods.plain, *s.methods.inhibited])
+    from gwi import objective
+    objective.check_parts([*s.methods.plain, *s.methods.inhibited])
+    for run in select("all", s): objective.check_choices(run.settings)
 
 def _layers_wanted(s) -> list: # (layer, n_groups)
     variants = [run.settings.inhibition for run in select("all", s) if run.spec.inhibits]

@@ -7,7 +7,7 @@ __all__ = ['COSTED', 'costs']
 
 # %% ../../nbs/report/335_cost.ipynb #c0420002
 from .. import params
-from ..methods import METHODS, passes
+from ..methods import METHODS, is_counted, passes
 from ..settings import tuned_settings, with_changes
 
 # %% ../../nbs/report/335_cost.ipynb #c0420004
@@ -21,6 +21,7 @@ def costs(profile:str, # of the rows
     settings, found = params.profile_settings(profile), {}
     for name, method in METHODS.items():
         if method.tuned and method.tuned not in settings.tuned: continue  # the profile does not train it
+        if not is_counted(method): continue
         own = with_changes(settings, tuned_settings(settings, name))
         found[name] = passes(method, own.inhibition.period, own.train.pgd_steps)
     return found

@@ -19,8 +19,10 @@ from ..methods import style
 from . import claims
 from .claims import comparison_words
 from .comparing import arm_words, effect_words, metric_read, pairs
-from .figures import LOOK, add_caption, class_word, frameless, new_figure, save
+from .escaping import markdown
+from .figures import LOOK, add_caption, frameless, new_figure, save
 from .inference import DIRECTIONS, bonferroni, interval, omnibus
+from .lettering import class_fonts, class_word, fonts_for, lettered
 from .naming import in_order, label, method_order, text
 from .reading import (MEANS, corruption_means, explained, main_runs, numbers, one_study, studies,
                                 validate)
@@ -66,7 +68,7 @@ def effects(rows:pd.DataFrame, # of one profile, data set and network
     return pd.DataFrame(out, columns=["method", "condition", "n", "reference", "effect", "low", "high"])
 
 # %% ../../nbs/report/375_effects.ipynb #7fe6ce96
-def _bars(ax, differences, names):
+def _bars(ax, differences, names, kind):
     "Effects of several methods at the same names, with intervals; the first method is the one in question."
     methods = list(dict.fromkeys(differences.method))
     for i, method in enumerate(methods):
@@ -76,7 +78,8 @@ def _bars(ax, differences, names):
         ax.errorbar(x, part.effect, [part.effect - low, high - part.effect], fmt=look["marker"], color=look["color"],
                     elinewidth=0.6 if i else 1.1, markersize=2.6 if i else 4, label=label(method))
     ax.axhline(0, color="#555555", linewidth=0.8)
-    ax.set_xticks(range(len(names)), [label(n).replace("$", r"\$") for n in names], rotation=45, ha="right")
+    words, fonts = (map(label, names), {}) if kind == "corruption" else (map(lettered, names), fonts_for(names))
+    ax.set_xticks(range(len(names)), words, rotation=45, ha="right", **fonts)
     ax.grid(axis="x", visible=False)
 
 @matplotlib.rc_context(LOOK)
@@ -94,7 +97,7 @@ def figure_effects(rows:pd.DataFrame, # of one profile, data set and network
         names = list(in_order(cells).condition)
     figure = new_figure(6.9, 2.5, rows)
     ax = figure.subplots()
-    _bars(ax, differences, names)
+    _bars(ax, differences, names, kind)
     ax.set_ylabel(f"error minus that of {label(reference)}\n(percentage points)")
     ax.legend(ncols=4, loc="best")
     return figure
@@ -182,7 +185,7 @@ def figure_failures(arrays:dict, # of `explained`, a run of gwi
                    ): # two columns wide
     "Images that one of two networks has right. ValueError if there are none."
     if "differ_images" not in arrays: raise ValueError("no pictures on which standard and gwi differ")
-    word, figure = class_word(arrays), new_figure(6.9, 3.2, rows)
+    word, fonts, figure = class_word(arrays), class_fonts(arrays), new_figure(6.9, 3.2, rows)
     axes = figure.subplots(2, n, squeeze=False, subplot_kw=dict(xticks=[], yticks=[]))
     for line, first, title in zip(axes, (False, True), ("only gwi right", "only standard right")):
         chosen = np.flatnonzero(arrays["differ_first_right"] == first)[:n]
@@ -190,16 +193,16 @@ def figure_failures(arrays:dict, # of `explained`, a run of gwi
             wrong = arrays["differ_predicted"][k][int(first)]
             ax.imshow(arrays["differ_images"][k])
             ax.set_title(label(arrays["differ_corruption"][k]).replace(" ", "\n"))
-            ax.set_xlabel(f"{word(arrays['differ_labels'][k])}\nnot {word(wrong)}")
+            ax.set_xlabel(f"{word(arrays['differ_labels'][k])}\nnot {word(wrong)}", **fonts)
         for ax in line[len(chosen):]: ax.remove()
         if len(chosen): line[0].set_ylabel(title)
     return frameless(figure)
 
 # %% ../../nbs/report/375_effects.ipynb #bc3de3e8
-def _listed(part):
+def _listed(part, word): # Markdown of a condition
     "'fog −1.2, snow +0.3', or 'none'."
     ranked = part.sort_values("effect")
-    words = [f"{label(r.condition)} {r.effect:+.1f}" for r in ranked.itertuples()]
+    words = [f"{word(r.condition)} {r.effect:+.1f}" for r in ranked.itertuples()]
     return ", ".join(words).replace(" -", " −") or "none"
 
 def profile_of(rows:pd.DataFrame, # of one profile, data set and network
@@ -210,16 +213,16 @@ def profile_of(rows:pd.DataFrame, # of one profile, data set and network
     _check_methods(rows, [method, reference])
     wide = _errors(rows, kind).pivot(index=["condition", "seed"], columns="method", values="value")
     if not {method, reference} <= set(wide): return pd.DataFrame()
-    means = [name for _, name in MEANS]
+    means = [name for _, name in MEANS] if kind == "corruption" else []  # a class may be called mCE
     wide = (wide[method] - wide[reference]).unstack("condition").drop(columns=means, errors="ignore")
     return wide.dropna(how="all").dropna(axis=1)
 
-def _surviving(profile):
+def _surviving(profile, word):
     "The conditions whose interval excludes 0 when all hold together, with it."
     level, lines = bonferroni(profile.shape[1]), []
     for condition, d in profile.items():
         low, high = interval(d, level)
-        if low > 0 or high < 0: lines.append(f"{label(condition)} {effect_words(d.mean(), low, high)}")
+        if low > 0 or high < 0: lines.append(f"{word(condition)} {effect_words(d.mean(), low, high)}")
     return "; ".join(lines) or "none"
 
 def summary_text(rows:pd.DataFrame, # of one profile, data set and network
@@ -233,8 +236,9 @@ def summary_text(rows:pd.DataFrame, # of one profile, data set and network
         ends = {condition: interval(d) for condition, d in profile.items()}
         frame = pd.DataFrame(dict(condition=list(ends), effect=profile.mean().to_numpy()))
         low, high = np.array(list(ends.values())).T
-        lines.append([f"error {text(f'effects.{kind}')}", len(frame), _listed(frame[high < 0]), _listed(frame[low > 0]),
-                      _surviving(profile), f"{omnibus(profile.to_numpy()):.3f}"])
+        word = label if kind == "corruption" else markdown
+        lines.append([f"error {text(f'effects.{kind}')}", len(frame), _listed(frame[high < 0], word),
+                      _listed(frame[low > 0], word), _surviving(profile, word), f"{omnibus(profile.to_numpy()):.3f}"])
     head = [f"{label(method)} against {label(reference)}, points", "compared", "lower", "higher",
             "all together (Bonferroni)", "whole profile, p"]
     return pipe(head, lines)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['DOTS', 'LOOK', 'FIGURES', 'BARS', 'CORRUPTION_FAMILIES', 'AMOUNTS', 'CURVES', 'DIVERSITY', 'DIAGNOSTICS', 'PROBED',
-           'MOST', 'new_figure', 'save', 'Drawing', 'figure_of', 'figure_groups', 'class_word', 'figure_gradcam',
-           'frameless', 'figure_severity', 'figure_heatmap', 'figure_attack', 'figure_lowdata', 'figure_training',
+           'MOST', 'new_figure', 'save', 'Drawing', 'figure_of', 'figure_groups', 'figure_gradcam', 'frameless',
+           'figure_severity', 'figure_heatmap', 'figure_attack', 'figure_lowdata', 'figure_training',
            'figure_diversity', 'figure_diagnostics', 'figure_ablation', 'figure_transfer', 'add_caption',
            'write_figures']
 
@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 
 from ..methods import style
 from ..protocols import BAR, CORRUPTIONS, HELD_OUT
+from .lettering import class_fonts, class_word
 from .naming import NUMBERS, base_dataset, full_title, in_order, label, method_order, text
 from .reading import explained, figure_file, main_runs, numbers, seed_values, studies, summary, validate
 from .tables import Table, attack_word, caption, pipe, sentences, state
@@ -120,11 +121,6 @@ def figure_groups(explained:dict, rows=None) -> Figure: # method -> arrays of `r
     return figure
 
 # %% ../../nbs/report/350_figures.ipynb #70e5acb4
-def class_word(arrays:dict): # of `explained` -> function from a label to the name of its class, or "class 3"
-    "How a figure speaks of a class."
-    def word(k): return arrays["classes"][k].replace("$", r"\$") if arrays.get("classes") else f"class {k}"
-    return word
-
 def _faded(ax, image, cam):
     "An image that fades to grey where its map is small, with a line around the upper half of the map."
     height, width = image.shape[:2]
@@ -140,16 +136,16 @@ def _faded(ax, image, cam):
 def figure_gradcam(explained:dict, rows=None, n:int=6) -> Figure: # as for `figure_groups`; images at most
     "Sample images, the same for all, and where each method looks."
     first = next(iter(explained.values()))
-    word, n = class_word(first), min(n, len(first["images"]))
+    word, fonts, n = class_word(first), class_fonts(first), min(n, len(first["images"]))
     figure = new_figure(6.9, 0.3 + 1.15 * (1 + len(explained)), rows)
     axes = figure.subplots(1 + len(explained), n, squeeze=False, subplot_kw=dict(xticks=[], yticks=[]))
     for j, truth in enumerate(first["labels"][:n]):
         axes[0, j].imshow(first["images"][j])
-        axes[0, j].set_title(word(truth))
+        axes[0, j].set_title(word(truth), **fonts)
         for ax, arrays in zip(axes[1:, j], explained.values()):
             predicted = arrays["predicted"][j]
             _faded(ax, first["images"][j], arrays["cam"][j])
-            ax.set_xlabel(f"says {word(predicted)}" + ("" if predicted == truth else " (wrong)"))
+            ax.set_xlabel(f"says {word(predicted)}" + ("" if predicted == truth else " (wrong)"), **fonts)
     for ax, name in zip(axes[:, 0], ["image", *map(label, explained)]): ax.set_ylabel(name)
     return frameless(figure)
 

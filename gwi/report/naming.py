@@ -147,12 +147,13 @@ def in_order(cells:pd.DataFrame, # with the columns method, protocol, condition,
     return cells.loc[rank.sort_values(list(rank), kind="stable").index].reset_index(drop=True)
 
 # %% ../../nbs/report/330_naming.ipynb #f28a0021
-_OF_TABLES = {"", "seeds", "passes", "caption"}  # what other columns are called
+_OF_TABLES = {"", "row", "seeds", "passes", "caption"}  # what other columns are called
 
 def class_label(name:str, # of a class, as the rows spell it
                ) -> str: # as it is written: `a_b` and `a b` are two
     "The name of a class for tables."
-    return f"class {name}" if name in _OF_TABLES else str(name)
+    word = re.fullmatch("(?:class )*(.*)", str(name), re.S)[1]  # `class seeds` is a class as well
+    return f"class {name}" if word in _OF_TABLES else str(name)
 
 def _column(cell, protocol):
     "What stands above a cell."

@@ -26,6 +26,7 @@ from .beside import Reference, references
 from .frame import plain
 from .naming import label, text
 from .outcome import Report, corrupted_by, rows_of  # noqa: F401
+from ..rows import COLUMNS
 
 # %% ../../nbs/report/381_robust.ipynb #0c346d27
 def _said(wrong) -> str: # "8.3 % (7.1 to 9.7)"
@@ -239,7 +240,10 @@ def _save_figures(report, folder):
 
 @patch
 def save(self:Report, folder) -> Path: # report.html in it
-    "Write report.html, model_card.md, the figures, and what they are made of (rows, answers, examples) into a folder."
+    """Write report.html, model_card.md, the figures, and what they are made of (rows, answers, examples) into a folder.
+    ValueError: it holds something else."""
+    if (Path(folder) / "rows.csv").exists() and not (Path(folder) / "about.json").exists():
+        raise ValueError(f"{folder}: holds a rows.csv of something else, which would be lost; choose another folder")
     folder, content = Path(folder), io.BytesIO()
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(content, **_flat(self.answers))
@@ -252,6 +256,8 @@ def save(self:Report, folder) -> Path: # report.html in it
     atomic_write(folder / "report.html", html(self, folder, references(self.about.get("dataset", ""))))
     return folder / "report.html"
 
+_TEXT = {c: str for c in COLUMNS if c not in ("seed", "level", "value", "n")}  # a class may be called 1, or NA
+
 def load_report(folder) -> Report:
     "What `save` wrote. FileNotFoundError or ValueError says what is missing or damaged."
     folder = Path(folder)
@@ -261,7 +267,8 @@ def load_report(folder) -> Report:
     try:
         with np.load(folder / "answers.npz", allow_pickle=False) as file: answers = _nested(dict(file))
         examples = read("examples") if (folder / "examples.json").is_file() else {}
-        return Report(pd.read_csv(folder / "rows.csv", keep_default_na=False), answers, read("about"), examples)
+        return Report(pd.read_csv(folder / "rows.csv", keep_default_na=False, dtype=_TEXT), answers, read("about"),
+                      examples)
     except (ValueError, KeyError, OSError) as e: raise ValueError(f"{folder}: no whole report ({e})") from None
 
 @matplotlib.rc_context(figures.LOOK)

@@ -42,7 +42,7 @@ NEEDED = ("code", "commit", "data", "parameters", "torch", "hardware", "threads"
 
 def _text_by_run(file) -> dict: # (run, protocol) -> the text of a run's own rows file
     "The rows of a profile, run by run, as the runs wrote them."
-    head, *lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    head, *lines = rows.lines_of(file)
     texts = {}
     for line in lines:
         cells = next(csv.reader([line]))
