@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from . import console, planning, scoring
-from .classifier import Classifier, device_for, measured, order_of
+from .classifier import Classifier, device_for, hash_state, measured, order_of
 from .corruption import check_corruption
 from .data.datasets import first_per_class
 from .data.inputs import Inputs, fingerprint, inputs
@@ -116,8 +116,7 @@ def answers_of(asked:Asked, parts:Parts) -> dict: # as of `Report`
 def network_digest(classifier:Classifier, images) -> str: # 16 hex digits
     "Which network this is: its weights, its preparation, and what it answers to a few images."
     whole = hashlib.sha256()
-    for name, value in classifier.state_dict().items():
-        whole.update(name.encode() + value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    hash_state(whole, classifier.state_dict())
     whole.update(repr((classifier.size, classifier.order, classifier.dtype)).encode())
     with torch.no_grad(): whole.update(classifier(to_device(images)).argmax(1).cpu().numpy().tobytes())
     return whole.hexdigest()[:16]
@@ -186,8 +185,7 @@ def robustness(model, # a network or a function of a batch, or what `gwi.network
     if transform is None and mean is None and std is None: mean, std = loaded.mean, loaded.std
     fixed = size or (loaded.size if loaded.is_fixed else None)
     found = inputs(data, size=fixed, classes=classes, usual=loaded.size)
-    classifier = Classifier(loaded.model, mean=mean, std=std, transform=transform, dtype=dtype,
-                            size=fixed)
+    classifier = Classifier(loaded.model, mean=mean, std=std, transform=transform, dtype=dtype, size=fixed)
     was_training, normalises = _was_training(loaded.model), mean is not None or transform is not None
     with measured(classifier, device_for(loaded.model, device)):
         seen = _look(classifier, found, outputs, was_training, normalises, None if fixed else loaded.size)

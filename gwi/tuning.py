@@ -26,7 +26,7 @@ import torch
 from fastcore.basics import patch
 
 from . import console, meaning, protocols
-from .classifier import device_for, measured, order_of
+from .classifier import device_for, hash_state, measured, order_of
 from .data.datasets import Dataset, first_per_class
 from .data.inputs import fingerprint
 from .data.streaming import Files
@@ -91,8 +91,7 @@ def _code() -> str: # 16 hex digits
 
 def _digest(state) -> str: # of a state_dict; 16 hex digits
     whole = hashlib.sha256()
-    for name, value in state.items():
-        whole.update(name.encode() + value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    hash_state(whole, state)
     return whole.hexdigest()[:16]
 
 def _batch_for(n, batch) -> int:

@@ -23,7 +23,7 @@ EXTRAS = {  # what a user would try -> the extra that its error must name
     "from gwi.adapters.lightning import InhibitionCallback as C; C(gwi.GroupWiseInhibition(net, 'layer3'))": "adapters",
     "from gwi.adapters.timm import TimmStep as T; T(g, g_optimiser, clip_grad=1.0).clipped()": "adapters",
 }
-NEED_MORE = "robustness", "compare", "load_report" # names at the root that need an extra
+NEED_MORE = "robustness", "compare", "load_report", "fine_tune" # names at the root that need an extra
 MODULES = ("inhibition", "choosing", "stepping", "adapters.accelerate", "dropping", "views", "augment", "corruption",
            "attack", "models", "methods", "measures", "weights", "objective")  # what imports with the core alone
 

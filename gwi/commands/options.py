@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FINE', 'FAILED', 'WRONG', 'INTERRUPTED', 'RUNS_CODE', 'SOURCES', 'json_option', 'NEEDED', 'as_options', 'Commands',
-           'Numbers', 'Levels', 'Names', 'network_options', 'data_options', 'check_needed', 'check_folder',
+           'Numbers', 'Levels', 'Names', 'decorated', 'network_options', 'data_options', 'check_needed', 'check_folder',
            'check_device', 'check_weights', 'network_of', 'images_of', 'outputs_of', 'say_json', 'stdout_kept']
 
 # %% ../../nbs/commands/451_options.ipynb #6efb70a8
@@ -108,7 +108,8 @@ RUNS_CODE = "file.py:FUNCTION and TorchScript archives run code of whoever wrote
 SOURCES = ("timm:NAME, torchvision:NAME, our:NAME (each with --weights), file.py:FUNCTION, an archive of torch.export "
            "or TorchScript, or file.onnx")
 
-def _decorated(function, options): # in the order of the help
+def decorated(function, options:list): # of click, in the order of the help
+    "A command with several options at once."
     for option in reversed(options): function = option(function)
     return function
 
@@ -117,7 +118,7 @@ def _normalisation(which): return f"{which} of the network's normalisation, for 
 def network_options(function, is_needed=True):
     "Options that say which network."
     option, file = click.option, click.Path(path_type=Path)
-    return _decorated(function, [
+    return decorated(function, [
         option("--model", required=is_needed, metavar="SOURCE", help=f"Network: {SOURCES}. {RUNS_CODE}"),
         option("--weights", type=file, metavar="FILE", help="Its weights: safetensors, or a torch file of tensors, "
                "also as state_dict, model, ema, …; or 'pretrained', of a library's."),
@@ -132,7 +133,7 @@ def network_options(function, is_needed=True):
 def data_options(function):
     "Options that say which images."
     option, path = click.option, click.Path(exists=True, path_type=Path)
-    return _decorated(function, [
+    return decorated(function, [
         option("--data", required=True, type=path, metavar="PATH", help="Images with labels: class folders (test/ if "
                "there are splits), an archive of them, parquet or arrow files, CIFAR in any form, ImageNet's "
                "validation set."),

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from .options import decorated, json_option
+
 # %% ../../nbs/commands/458_train.ipynb #7f9a32f0
 class Wrong(click.ClickException):
     "Input that cannot be used: one line, exit code 2."
@@ -85,14 +87,10 @@ def _words(document, model, weights) -> list: # lines for people
             "  gwi compare before after"]
 
 # %% ../../nbs/commands/458_train.ipynb #c049a3c0
-def _decorated(function, options): # in the order of the help
-    for option in reversed(options): function = option(function)
-    return function
-
 def network_options(function):
     "Options that say which network, and from which weights."
     option = click.option
-    return _decorated(function, [
+    return decorated(function, [
         option("--from", "weights", metavar="FILE", help="Weights to start from: safetensors, or a torch file of "
                "tensors; or 'pretrained', of a library's."),
         option("--model", metavar="SOURCE", help="Their network: timm:NAME, torchvision:NAME, our:NAME or "
@@ -109,7 +107,7 @@ def network_options(function):
 def image_options(function):
     "Options that say which images."
     option = click.option
-    return _decorated(function, [
+    return decorated(function, [
         option("--data", required=True, type=click.Path(exists=True), metavar="PATH", help="Images to learn from, in "
                "class folders: of a folder with train/ and test/ the training images; archives and tables, too."),
         option("--splits", metavar="TRAIN,TEST", help="Folders of the data that are splits; '' if all are classes."),
@@ -123,7 +121,7 @@ def image_options(function):
 def training_options(function):
     "Options that say what is done with them."
     option = click.option
-    return _decorated(function, [
+    return decorated(function, [
         option("--method", default="augmix", show_default=True, metavar="NAME", help="standard, augmix, augmix+jsd, "
                "pixmix, cutout, mixup, gwi, gwi+augmix, random-mask, sam, … : the table of gwi.methods."),
         option("--epochs", type=click.IntRange(min=1), default=5, show_default=True),
@@ -140,7 +138,7 @@ def training_options(function):
         option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
         option("--out", required=True, type=click.Path(file_okay=False), metavar="FOLDER", help="Weights and settings; "
                "until they are done, checkpoints."),
-        option("--json", "as_json", is_flag=True, help="One JSON document on stdout, for machines."),
+        json_option,
     ])
 
 # %% ../../nbs/commands/458_train.ipynb #f05ad49c
