@@ -26,11 +26,12 @@ import yaml
 from .. import params, paths
 from ..console import side_by_side
 from ..data import datasets
+from ..data.bounded import content
 from ..data.catalogue import CATALOGUE
 from ..data.depth import look_for_depth, may_be_deep, said
 from ..data.download import replacing
 from ..data.given import class_files
-from ..data.layout import Layout, lay_out
+from ..data.layout import Layout, class_name, lay_out
 from ..data.packed import tree_of
 from ..data.repeats import Repeats, repeats_of
 from ..data.streaming import opened
@@ -92,12 +93,13 @@ def _listed(root:Path, splits:str|None=None) -> Layout:
     except ValueError as e: raise ConfigError(f"DATA: {e}") from None
     if layout.folders:
         _check_split(root, layout)
+        if len(layout.classes) < 2: raise ConfigError(_one_class(root, layout.classes[0]))
         return layout
     if len(folders) == 1: raise ConfigError(_one_class(root, folders[0]))
-    return Layout({("", kind): [] for kind in folders} | layout.files, layout.notes, {})
+    return Layout({("", class_name(kind)): [] for kind in folders} | layout.files, layout.notes, {})
 
 def _one_class(root, kind):
-    has_folders = any(f.is_dir() for f in (root / kind).iterdir())
+    has_folders = (root / kind).is_dir() and any(f.is_dir() for f in (root / kind).iterdir())
     meant = f"; or is DATA={root / kind} meant?" if has_folders else ""
     return f"DATA: {root} holds one class only, {kind!r}; at least two are needed, a folder each{meant}"
 
@@ -130,8 +132,8 @@ def _decoded(root, names, white=None) -> tuple: # of each image: shorter side in
 
 def _examined(file, white): # -> (shorter side in pixels, digest), or the error
     try:
-        content = file.read_bytes()
-        return min(opened(BytesIO(content), str(file), white).size), hashlib.sha256(content).hexdigest()
+        held = content(file)
+        return min(opened(BytesIO(held), str(file), white).size), hashlib.sha256(held).hexdigest()
     except (ValueError, OSError) as e: return e
 
 # %% ../../nbs/pipeline/405_folder.ipynb #0db9b7ef
