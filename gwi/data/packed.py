@@ -12,6 +12,7 @@ import shutil
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -45,7 +46,7 @@ def _plain(path:Path, changed) -> Path:
     progress(f"{path.name}: {path.stat().st_size / 1e6:,.0f} MB are uncompressed into {out.parent}")
     try:
         with Bounded(path) as packed, out.open("wb") as file: shutil.copyfileobj(packed, file, 1 << 20)
-    except (OSError, EOFError, lzma.LZMAError) as e:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as e:
         raise ValueError(f"{path}: it cannot be uncompressed ({e}); it is damaged, or there is no room in the system's "
                          "temporary folder, TMPDIR: unpack it yourself and give the folder") from e
     return out

@@ -9,7 +9,6 @@ __all__ = ['COMMANDS', 'main']
 import argparse
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 from ..extras import needs
 
 needs("pipeline", "yaml", "dvc", "papermill", "nbformat", "ipykernel", by="gwi.pipeline")
-from .. import params
+from .. import faults, params
 from ..paths import ConfigError, data_folder
 from .notebooks import run_stage
 from .reproduce import print_stages, reproduce_all, say_report
@@ -44,7 +43,7 @@ def _report(args):
     "Tables, figures and page of what is there."
     from gwi.pipeline import results
     _use_profile(args)
-    say_report(results.report_present(params.load()))
+    with faults.alone(params.load().profile): say_report(results.report_present(params.load()))
 
 def _compare(args):
     "The rows against the committed ones."
@@ -97,13 +96,9 @@ def main(argv=None):
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if args.params: os.environ["GWI_PARAMS"] = args.params
     if args.minutes is not None: os.environ["GWI_UNTIL"] = str(time.time() + 60 * args.minutes)
-    try: status = _run(args)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on", flush=True)
-        status = 130
-    except SyntaxError as e: parser.exit(2, f"gwi.pipeline: {_broken_module(e)}\n")
-    except (ValueError, RuntimeError, OSError, subprocess.CalledProcessError) as e:
-        parser.exit(2, f"gwi.pipeline: {e}\n")
+    with faults.command("gwi.pipeline"):
+        try: status = _run(args)
+        except SyntaxError as e: parser.exit(2, f"gwi.pipeline: {_broken_module(e)}\n")
     if status: sys.exit(status)
 
 def _run(args) -> int|None: # the status to end with

@@ -23,7 +23,7 @@ from ..extras import needs
 needs("pipeline", "yaml", by="gwi.pipeline")
 import yaml
 
-from .. import params, paths
+from .. import faults, params, paths
 from ..console import side_by_side
 from ..data import datasets
 from ..data.bounded import content
@@ -36,7 +36,7 @@ from ..data.packed import tree_of
 from ..data.repeats import Repeats, repeats_of
 from ..data.streaming import opened
 from ..paths import ConfigError, atomic_write
-from .reproduce import check_place, reproduce_part, say_report
+from .reproduce import check_place, passing_on, reproduce_part, say_report
 from .stages import write_pipelines
 
 # %% ../../nbs/pipeline/405_folder.ipynb #4789baea
@@ -361,6 +361,10 @@ def report_folder(path, # of the images
                  ) -> int: # the status to end with
     "A folder of images in, results/<name>/report.html out. ConfigError for a folder or a name that cannot be used."
     check_place()
+    chosen = profile_name(name, Path(path).expanduser().absolute())
+    with faults.alone(chosen), passing_on(): return _report_folder(path, name, jobs, splits)
+
+def _report_folder(path, name, jobs, splits):
     name, lines = prepare_folder(path, name, splits)
     print(*lines, sep="\n", flush=True)
     write_pipelines([name], keep_settings=_is_made(name))

@@ -15,7 +15,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from .. import console, methods, params, paths
+from .. import console, faults, methods, params, paths
 from ..extras import needs
 from ..paths import atomic_write
 from .stages import CODE, NOTEBOOKS, SHARED, check_code, check_in_use, row_files, stage_name, write_code
@@ -209,5 +209,6 @@ def run_stage(stage:str, # "code", "rows" or a key of NOTEBOOKS
     s = params.load()
     check_in_use(s)
     check_code(stage)
-    if stage == "rows": return _gather(s)
-    _run_experiment(s, stage, group)
+    with faults.alone(f"{s.profile}/{_part(s, stage)}/{stage_name(stage, group)}"):
+        if stage == "rows": return _gather(s)
+        _run_experiment(s, stage, group)
