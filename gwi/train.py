@@ -8,6 +8,9 @@ __all__ = ['SUMS', 'PROBES', 'State', 'start', 'count', 'note_bad_loss', 'update
            'save_checkpoint', 'restore', 'train', 'train_here', 'is_trained', 'train_all', 'main']
 
 # %% ../nbs/310_train.ipynb #711c4b12
+from . import faults
+
+faults.begun(__name__, "gwi.train")
 import argparse
 import math
 import signal
@@ -19,7 +22,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from . import anatomy, augment, console, devices, faults, models, params, paths, processes, rows
+from . import anatomy, augment, console, devices, models, params, paths, processes, rows
 from .batches import Batch, Batches, crop_key
 from .checkpoint import (check_room, clear, identity_of, load_tensors, parameters_of, read_checkpoint, tensors_of,
                             write_checkpoint)

@@ -6,6 +6,9 @@
 __all__ = ['COMMANDS', 'main']
 
 # %% ../../nbs/pipeline/410_command.ipynb #bcc792bf
+from .. import faults
+
+faults.begun(__name__, "gwi.pipeline")
 import argparse
 import os
 import signal
@@ -16,7 +19,7 @@ from pathlib import Path
 from ..extras import needs
 
 needs("pipeline", "yaml", "dvc", "papermill", "nbformat", "ipykernel", by="gwi.pipeline")
-from .. import faults, params
+from .. import params
 from ..paths import ConfigError, data_folder
 from .notebooks import run_stage
 from .reproduce import print_stages, reproduce_all, say_report

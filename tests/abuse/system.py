@@ -32,8 +32,7 @@ IS_ROOT = not os.geteuid()
 WORDS = {"repro": ("-m", "gwi.pipeline", "repro", *TINY), "report": ("-m", "gwi.pipeline", "report", *TINY),
          "stages": ("-m", "gwi.pipeline", "stages", *TINY), "code": ("-m", "gwi.pipeline", "code"),
          "compare": ("-m", "gwi.pipeline", "compare", *TINY), "train": ("-m", "gwi.train", RUN, *TINY, "--fresh"),
-         "stage": ("-m", "gwi.pipeline", "train-inhibited", "gwi", "--params", "profiles/tiny/params.yaml")}
-WORDS["stage"] = ("-m", "gwi.pipeline", "train", "gwi", "--params", "profiles/tiny/params.yaml")
+         "stage": ("-m", "gwi.pipeline", "train", "gwi", "--params", "profiles/tiny/params.yaml")}
 
 
 def make_project(copy):
@@ -167,7 +166,7 @@ def limited(copy, kind, value, words):
 def system(copy):
     for how in ("no program", "no repository", "no commit"): yield f"git: {how}", lambda h=how: without_git(copy, h)
     yield "a file in place of .cache", lambda: in_the_way(copy, ".cache")
-    yield "a file in place of the weights", lambda: in_the_way(copy, "data/tiny/digits/weights")
+    yield "a file in place of the weights", lambda: in_the_way(copy, "data/tiny/weights")
     yield "files of 1 kB at most", lambda: limited(copy, "RLIMIT_FSIZE", 1000, WORDS["train"])
     if not IS_ROOT: return
     yield "another user's checkout", lambda: as_owner(copy, WORDS["repro"], "safe.directory")
