@@ -106,8 +106,8 @@ def write_checkpoint(run:Run,
 def check_room(run:Run, model:torch.nn.Module):
     "ConfigError unless the run's files can be written, and there is room for them."
     state = sum(value.numel() * value.element_size() for value in model.state_dict().values())
-    batch = run.settings.train.batch * 3 * run.settings.data.size**2 * 4  # the perturbation of free adversarial training
-    need = 3 * (4 * state + batch) + 10_000_000  # the last, the one before and the next; weights, two moments, an average
+    batch = run.settings.train.batch * 3 * run.settings.data.size**2 * 4  # `free` keeps a perturbation
+    need = 3 * (4 * state + batch) + 10**7  # the last, the one before, the next: weights, two moments, an average
     faults.check_room(checkpoint_path(run).parent, need, f"{run.name}: its checkpoints")
     faults.check_room(weights_path(run).parent, state, f"{run.name}: its weights")
     faults.check_room(rows_path(run, "training").parent, 10**6, f"{run.name}: its rows")

@@ -47,7 +47,8 @@ def _check_names(s):
     require(s.part not in OWN_FOLDERS,
              f"part: {s.part!r} is a folder of the project's own in data/<profile>; choose another name")
     require(s.model.name in MODELS or re.fullmatch(r"torchvision:[A-Za-z0-9_]+", s.model.name),
-             f"model.name: {s.model.name!r} is none of {', '.join(MODELS)}, torchvision:NAME{nearest(s.model.name, MODELS)}")
+             f"model.name: {s.model.name!r} is none of {_listed(MODELS)}, torchvision:NAME"
+             f"{nearest(s.model.name, MODELS)}")
     _check_layers(s, s.inhibition, "inhibition.layer")
 
 def _check_methods(s):
@@ -384,8 +385,8 @@ def _check_ways(s):
 
 # %% ../nbs/255_checks.ipynb #9f3021c0
 _CHECKS = (_check_names, _check_methods, _check_data, _check_counts, _check_corrupted, _check_several_labels,
-           _check_choices, _check_lists, _check_stages, _check_attack, _check_tuned, _check_ablation, _check_anatomy, _check_ways,
-           _check_claims)
+           _check_choices, _check_lists, _check_stages, _check_attack, _check_tuned, _check_ablation, _check_anatomy,
+           _check_ways, _check_claims)
 
 def check(raw) -> Settings: # what YAML gave
     "Settings from a mapping. One ConfigError, before anything runs, for anything that cannot be used."

@@ -124,7 +124,8 @@ def _complaint(error, cls) -> str: # of pydantic's errors, without the path
     if kind == "string_too_long": return f"{value} is longer than {context['max_length']} characters"
     if kind == "too_long": return f"more than {context['max_length']} values"
     if kind != "dataclass_type": return f"{value}: {error['msg']}"
-    return f"expected the keys {', '.join(f.name for f in dataclasses.fields(_class_at(cls, error['loc'])))}, got {value}"
+    keys = (f.name for f in dataclasses.fields(_class_at(cls, error["loc"])))
+    return f"expected the keys {', '.join(keys)}, got {value}"
 
 _FIRST = ("unexpected_keyword_argument", "invalid_key", "missing")  # a misspelt key is why one is missing
 

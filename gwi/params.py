@@ -82,7 +82,8 @@ def _merged(base, override):
 def _check_known(raw, cls, path=""):
     known = [f.name for f in dataclasses.fields(cls)]
     for key, value in raw.items():
-        require(key in known, f"{path}{key}: unknown key (value {shown(value)}){nearest(key, known)}; valid: {', '.join(known)}")
+        require(key in known, f"{path}{key}: unknown key (value {shown(value)}){nearest(key, known)}; valid: "
+                              f"{', '.join(known)}")
         if key in SECTIONS and not path and isinstance(value, dict): _check_known(value, SECTIONS[key], f"{key}.")
 
 def _override(profile, part):

@@ -26,7 +26,7 @@ class _Loader(yaml.SafeLoader):
 
 def _refuse(node, message): raise yaml.MarkedYAMLError(None, None, message, node.start_mark)
 
-_PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "seq", "map", "merge", "value")}
+_PLAIN = {f"tag:yaml.org,2002:{name}" for name in "str int float bool null seq map merge value".split()}
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)$")
 _INT = "tag:yaml.org,2002:int"
 # letter -> tags that a text beginning with it may have: no dates; of integers decimal ones alone

@@ -9,6 +9,7 @@ __all__ = ['rank', 'world', 'group', 'total', 'gathered', 'agreed', 'part', 'own
 import os
 import re
 import shlex
+import subprocess
 import sys
 from contextlib import contextmanager
 from datetime import timedelta

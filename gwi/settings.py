@@ -111,8 +111,8 @@ class Train(Section):
 
     def __post_init__(self):
         if self.nesterov and not self.momentum and self.optimiser == "sgd":
-            raise ConfigError("train.nesterov: true without momentum, which torch refuses; set train.momentum above 0, or "
-                              "train.nesterov to false")
+            raise ConfigError("train.nesterov: true without momentum, which torch refuses; set train.momentum above 0, "
+                              "or train.nesterov to false")
         if self.schedule not in ("cosine", "step") or self.peak == Train.peak: return
         raise ConfigError(f"train.peak: {self.peak} says nothing to the schedule {self.schedule!r}; leave it out, or "
                           "choose onecycle or triangular")

@@ -310,8 +310,8 @@ def _cost(state):
 
 # %% ../nbs/310_train.ipynb #ceec47bf
 def _stopped(state):
-    return (f"{state.run.name}: stopped at step {state.step} of {state.total}, its checkpoint is written; the same command "
-            "goes on from there")
+    return (f"{state.run.name}: stopped at step {state.step} of {state.total}, its checkpoint is written; the same "
+            "command goes on from there")
 
 def _time_is_up(state, minutes):
     limit = math.inf if minutes is None else 60 * minutes

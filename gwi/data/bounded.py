@@ -29,8 +29,8 @@ def check_size(path, # of an archive
               ):
     "ValueError for more than it may."
     if size <= most: return
-    raise ValueError(f"{path}: it unpacks to more than {most / 1e6:,.0f} MB, {RATIO} times its size or more: no archive of "
-                     "pictures does; if you trust it, unpack it yourself and name the folder")
+    raise ValueError(f"{path}: it unpacks to more than {most / 1e6:,.0f} MB, {RATIO} times its size or more; no "
+                     "archive of pictures does: if you trust it, unpack it yourself and name the folder")
 
 # %% ../../nbs/data/208_bounded.ipynb #b0a10009
 def check_name(name:str, # of a member, with / between folders
@@ -39,8 +39,8 @@ def check_name(name:str, # of a member, with / between folders
     "ValueError for a name that no file can have."
     parts = PurePosixPath(name).parts
     long = next((part for part in parts if len(os.fsencode(part)) > 255), None)
-    if long: raise ValueError(f"{path}: the member {long[:40]!r}… has a name of more than 255 bytes; pack it anew, renamed")
-    if "\0" in name: raise ValueError(f"{path}: the member {name[:80]!r} has a NUL in its name; do not use this archive")
+    if long: raise ValueError(f"{path}: the member {long[:40]!r}… has a name of over 255 bytes; pack it anew, renamed")
+    if "\0" in name: raise ValueError(f"{path}: the member {name[:80]!r} has a NUL in its name; do not use the archive")
     if len(os.fsencode(name)) > 3000 or len(parts) > 100:
         raise ValueError(f"{path}: the member {name[:80]!r}… lies in too many folders; pack it anew, less deep")
 
@@ -97,5 +97,6 @@ def content(path) -> bytes:
     "A file. ValueError for one that is too large to be an image or a list."
     about = os.stat(path)
     if not stat.S_ISREG(about.st_mode): raise ValueError(f"{path}: no file; take it out")
-    if about.st_size > MOST: raise ValueError(f"{path}: {about.st_size / 1e9:,.1f} GB, too large for a picture; take it out")
+    if about.st_size > MOST:
+        raise ValueError(f"{path}: {about.st_size / 1e9:,.1f} GB, too large for a picture; take it out")
     return Path(path).read_bytes()

@@ -209,7 +209,7 @@ def reproduce(file:str, # a pipeline
 
 # %% ../../nbs/pipeline/400_reproduce.ipynb #870afe62
 def check_place(is_compared:bool=False): # with committed rows, in the end
-    "StageError without what DVC and the comparison need; ConfigError without the right to write, or room. Before any work."
+    "StageError without what DVC and the comparison need; ConfigError without the right to write, or room."
     words = ["git", "rev-parse", *(["--verify", "HEAD"] if is_compared else ["--git-dir"])]
     try: git = subprocess.run(words, cwd=paths.root(), capture_output=True, text=True)
     except OSError: raise StageError("missing: git, which DVC needs; install it (Debian: apt install git)") from None
@@ -224,10 +224,11 @@ def _about_git(stderr) -> str:
         return (f"{home} belongs to another user, so git refuses it: be that user, or trust it: "
                 f"git config --global --add safe.directory {shlex.quote(str(home))}")
     if "not a git repository" in stderr:
-        return ("missing: a git repository, which DVC needs, with the rows that came along, to compare with; in an unpacked "
-                "archive: git init && git add -A && git commit -m unpacked")
+        return ("missing: a git repository, which DVC needs, with the rows that came along, to compare with; in an "
+                "unpacked archive: git init && git add -A && git commit -m unpacked")
     if "Needed a single revision" in stderr:
-        return ("missing: a commit, for the new rows are compared with the committed ones: git add -A && git commit -m unpacked")
+        return ("missing: a commit, for the new rows are compared with the committed ones: git add -A && "
+                "git commit -m unpacked")
     return f"git: {' '.join(stderr.split())[:300]}"
 
 def own_profile() -> str:

@@ -196,7 +196,7 @@ def committed_rows(s) -> pd.DataFrame|None: # None: git has none
     is_absent = re.search("does not exist in|exists on disk, but not in", shown.stderr)
     if shown.returncode and not is_absent:
         reason = " ".join(shown.stderr.split())[:300]
-        raise ValueError(f"the rows of {s.profile} are there and are NOT compared with the committed ones: git: {reason}")
+        raise ValueError(f"the rows of {s.profile} are there, but NOT compared with the committed ones: git: {reason}")
     if shown.returncode: return None
     return validate(pd.read_csv(io.StringIO(shown.stdout), dtype=str, keep_default_na=False), file)
 

@@ -49,7 +49,8 @@ def make_project(copy):
 
 def commit(copy):
     git = ["git", "-c", "user.name=x", "-c", "user.email=x@x"]
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]): subprocess.run([*git, *words], cwd=copy, check=True)
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *words], cwd=copy, check=True)
 
 
 def environment(copy, **more):
@@ -59,8 +60,8 @@ def environment(copy, **more):
 
 def call(copy, *words, seconds=200, before=None, **more):
     "The exit status and all that a command says."
-    ended = subprocess.run([sys.executable, *words], cwd=copy, env=environment(copy, **more), text=True, timeout=seconds,
-                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=before)
+    ended = subprocess.run([sys.executable, *words], cwd=copy, env=environment(copy, **more), text=True,
+                           timeout=seconds, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=before)
     return ended.returncode, ended.stdout
 
 
@@ -74,8 +75,9 @@ def unclear(said, status, wanted=(1, 2)):
 
 # -- the system's errors, put in place of a call
 
-NUMBERS = [getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "EIO",
-                                            "ENAMETOOLONG", "EFBIG", "ELOOP", "ENOTDIR", "EISDIR", "ESTALE", "ENODEV")]
+NUMBERS = [getattr(errno, f"E{name}") for name in (
+    "NOSPC", "DQUOT", "ROFS", "ACCES", "PERM", "MFILE", "NFILE", "NOMEM", "IO", "NAMETOOLONG", "FBIG", "LOOP", "NOTDIR",
+    "ISDIR", "STALE", "NODEV")]
 CALLS = ("os.fsync", "pathlib.Path.open", "pathlib.Path.replace", "pathlib.Path.mkdir")
 
 
@@ -92,7 +94,8 @@ def failing(name, number):
             except SystemExit as e: status = e.code
             else: return False, "nothing said"
         text, kept = said.getvalue(), "mkdir" in name or file.read_text() == "old"
-        wrong = None if text.count("\n") == 1 and text.startswith("gwi.x: ") and len(text.split(": ")) > 2 else f"said {text!r}"
+        is_line = text.count("\n") == 1 and text.startswith("gwi.x: ") and len(text.split(": ")) > 2
+        wrong = None if is_line else f"said {text!r}"
         return status == 2, wrong or (None if kept else "the old file has gone")
 
 
@@ -115,8 +118,8 @@ def mounted(place, options):
 def refused(copy, words, *needed, **more):
     "The command says one line, which holds some words."
     status, said = call(copy, *words, **more)
-    wrong = unclear(said, status) or next((f"{word!r} is not in {said.strip()[-300:]!r}" for word in needed if word not in said), None)
-    return status == 2, wrong
+    absent = [f"{word!r} is not in {said.strip()[-300:]!r}" for word in needed if word not in said]
+    return status == 2, unclear(said, status) or next(iter(absent), None)
 
 
 def on_small_disk(copy, where, words, options, *needed):
@@ -206,7 +209,7 @@ def interrupted(copy, name, seconds, to_group, number=signal.SIGINT):
     if digest(copy / "params.yaml") != before: return True, "params.yaml is another"
     if number == signal.SIGKILL or not process.returncode: return True, None
     if process.returncode == -number and not said.strip(): return True, None  # before any line of ours had run
-    return True, unclear(said, process.returncode, (faults.INTERRUPTED, faults.INTERRUPTED if number == signal.SIGINT else 75))
+    return True, unclear(said, process.returncode, (faults.INTERRUPTED, 2))
 
 
 def digest(file): return hashlib.sha256(file.read_bytes()).hexdigest()
@@ -217,7 +220,8 @@ def interrupts(copy):
     for name, most in (("train", 12), ("stage", 16), ("repro", 30), ("report", 4), ("stages", 3), ("code", 3)):
         for k in range(10):
             seconds, group = 0.3 + (k + chance.random()) * most / 10, bool(k % 2)
-            yield f"{name}, {seconds:.1f} s{', as a terminal' * group}", lambda n=name, s=seconds, g=group: interrupted(copy, n, s, g)
+            title = f"{name}, {seconds:.1f} s{', as a terminal' * group}"
+            yield title, lambda n=name, s=seconds, g=group: interrupted(copy, n, s, g)
 
 
 def twice(copy):
@@ -226,20 +230,22 @@ def twice(copy):
         mark = str(uuid.uuid4())
         first = subprocess.Popen([sys.executable, *WORDS[name]], cwd=copy, env=environment(copy, MARK=mark), text=True,
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        locks = copy / ".cache" / "locks"
-        begin = time.monotonic()
-        while not any(str(first.pid) in file.read_text() for file in locks.glob("*.lock")) and time.monotonic() < begin + 60:
+        locks, begin = copy / ".cache" / "locks", time.monotonic()
+        while time.monotonic() < begin + 60:
+            if any(str(first.pid) in file.read_text() for file in locks.glob("*.lock")): break
             time.sleep(0.1)
         try:
             status, said = call(copy, *second)
             if not wanted: return bool(status), None if not status else f"refused: {said[-200:]}"
-            return status == 2, unclear(said, status) or (None if f"process {first.pid}" in said else f"said {said[-200:]!r}")
+            named = None if f"process {first.pid}" in said else f"said {said[-200:]!r}"
+            return status == 2, unclear(said, status) or named
         finally:
             first.send_signal(signal.SIGINT)
             first.wait()
     for name in ("train", "repro"): yield name, lambda n=name: together(n, WORDS[n], True)
     yield "report while repro", lambda: together("repro", WORDS["report"], True)
-    yield "stages of another profile", lambda: together("repro", ("-m", "gwi.pipeline", "stages", "--profile", "cifar10-cpu"), False)
+    others = "-m", "gwi.pipeline", "stages", "--profile", "cifar10-cpu"
+    yield "stages of another profile", lambda: together("repro", others, False)
 
 
 def cases(copy):

@@ -1,4 +1,4 @@
-"""Each case is tried in a process that may not hang, fill the memory or end by a raw error; a table counts them by kind."""
+"""Each case is tried in a process that may not hang, fill the memory or end by a raw error; a table counts them."""
 import re
 import signal
 import time
@@ -27,7 +27,7 @@ def forget():
 
 
 def outcome(work, expected, errors=(ValueError, FileNotFoundError)):
-    "Whether `work` refused by one of the errors; what is wrong with that, None for nothing. expected: REFUSED, FINE, EITHER."
+    "Whether `work` refused by one of the errors; what is wrong, None for nothing. expected: REFUSED, FINE, EITHER."
     said, wrong, before, old = None, None, forget(), signal.signal(signal.SIGALRM, _ring)
     signal.alarm(SECONDS)
     try: work()
