@@ -827,6 +827,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                             'gwi.faults.check_room': ('faults.html#check_room', 'gwi/faults.py'),
                             'gwi.faults.command': ('faults.html#command', 'gwi/faults.py'),
                             'gwi.faults.heeded': ('faults.html#heeded', 'gwi/faults.py'),
+                            'gwi.faults.program': ('faults.html#program', 'gwi/faults.py'),
                             'gwi.faults.run': ('faults.html#run', 'gwi/faults.py'),
                             'gwi.faults.sentence': ('faults.html#sentence', 'gwi/faults.py'),
                             'gwi.faults.stop': ('faults.html#stop', 'gwi/faults.py')},
