@@ -66,6 +66,13 @@ def gpu_script():
     return {"the script that measures a GPU runs": not status}
 
 
+def abuse():
+    "A share of what somebody may give, or what may happen to a command, by kind; `tests/abuse/` tries all."
+    shares = {"parameters": 0.01, "archives": 0.05, "folders": 1, "system": 0.02}
+    return {f"{name} of any kind end in one line": not told([sys.executable, f"tests/abuse/{name}.py", str(share)])[0]
+            for name, share in shares.items()}
+
+
 def check():
     "What was to be seen -> whether it was."
     results = {
@@ -73,7 +80,7 @@ def check():
         "nbdev_clean leaves no diff": in_step("nbdev_clean", "nbs"),
         "README.md is nbs/index.ipynb": (root / "README.md").read_text() == render(root),
     }
-    return results | house() | bare() | notebooks() | end_to_end() | gpu_script() | rehearsal()
+    return results | house() | bare() | notebooks() | end_to_end() | gpu_script() | rehearsal() | abuse()
 
 
 if __name__ == "__main__":

@@ -265,4 +265,4 @@ def main(arguments:list[str]|None=None) -> int: # 1 if something is wrong
     print(f"{len(wrong)} of {counts.total()} cases are wrong: {kinds}")
     return int(bool(wrong))
 
-if __name__ == "__main__" and "__file__" in globals(): faults.program(main, "gwi.tools.fuzz")  # a notebook is __main__, too
+if __name__ == "__main__" and "__file__" in globals(): faults.program(main, "gwi.tools.fuzz")  # no notebook
