@@ -78,8 +78,9 @@ def some(cases, share, at_least=2):
 def main(title, cases, try_one, share):
     "Try a share of the cases; (kind, name, what is wrong) of each wrong one."
     begin, tried = time.monotonic(), []
-    for kind, name, *case in some(cases, share): tried.append((kind, name, *try_one(name, *case)))
+    for kind, name, *case in some(cases, share):
+        tried.append((kind, name, *try_one(name, *case)))
+        if what := tried[-1][-1]: print(f"WRONG  {kind}: {name}: {what}", flush=True)
     wrong = table(title, tried)
     print(f"{time.monotonic() - begin:.0f} s", flush=True)
-    for kind, name, what in wrong[:30]: print(f"WRONG  {kind}: {name}: {what}", flush=True)
     return wrong
