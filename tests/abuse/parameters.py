@@ -54,7 +54,7 @@ def without(path):
     return raw
 
 
-class Dumper(yaml.SafeDumper):
+class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):
     def ignore_aliases(self, data): return True
 
 
