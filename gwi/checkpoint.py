@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['parameters_of', 'identity_of', 'checkpoint_path', 'previous_path', 'clear', 'tensors_of', 'load_tensors',
-           'content_digest', 'write_checkpoint', 'read_checkpoint', 'check_weights', 'load_model']
+           'content_digest', 'write_checkpoint', 'check_room', 'read_checkpoint', 'check_weights', 'load_model']
 
 # %% ../nbs/295_checkpoint.ipynb #18f8a9b7
 import hashlib
@@ -20,9 +20,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from . import console, models, paths, processes, rows
+from . import console, faults, models, paths, processes, rows
 from .objective import make_model
-from .runs import Run, data_dir, weights_path
+from .runs import Run, data_dir, rows_path, weights_path
 from .fields import recorded
 from .updating import average_tensors
 
@@ -115,6 +115,16 @@ def write_checkpoint(run:Run,
     paths.atomic_write(new, safetensors.torch.save(tensors, header))
     if path.exists(): path.replace(previous_path(path))
     new.replace(path)
+
+# %% ../nbs/295_checkpoint.ipynb #c0ec0002
+def check_room(run:Run, model:torch.nn.Module):
+    "ConfigError unless the run's files can be written, and there is room for them."
+    state = sum(value.numel() * value.element_size() for value in model.state_dict().values())
+    batch = run.settings.train.batch * 3 * run.settings.data.size**2 * 4  # `free` keeps a perturbation
+    need = 3 * (4 * state + batch) + 10**7  # the last, the one before, the next: weights, two moments, an average
+    faults.check_room(checkpoint_path(run).parent, need, f"{run.name}: its checkpoints")
+    faults.check_room(weights_path(run).parent, state, f"{run.name}: its weights")
+    faults.check_room(rows_path(run, "training").parent, 10**6, f"{run.name}: its rows")
 
 # %% ../nbs/295_checkpoint.ipynb #759ca901
 def _opened(path, identity): # -> header, tensors. ValueError says what is wrong with it

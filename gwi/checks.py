@@ -8,10 +8,10 @@ __all__ = ['OWN_FOLDERS', 'NO_PROFILES', 'require', 'check_room', 'uncompilable'
 # %% ../nbs/255_checks.ipynb #d216d5a7
 import dataclasses
 import difflib
-import math
 import re
 
 from .data.catalogue import CATALOGUE, OFFICIAL_C, STREAMABLE
+from .fields import nearest, shown
 from .measured import measures
 from .methods import METHODS
 from .paths import ConfigError
@@ -24,10 +24,12 @@ from .settings import (CHANGEABLE, CLAIM_LETTERS, MODELS, TUNABLE, VARIANT_MEASU
 def require(holds, message):
     if not holds: raise ConfigError(message)
 
+def _listed(names): return ", ".join(map(str, names))
+
 def _among(path, values, choices):
     "Every value is one of the choices, and none stands there twice."
     for i, value in enumerate(values):
-        require(value in choices, f"{path}[{i}]: {value!r} is none of {', '.join(map(str, choices))}")
+        require(value in choices, f"{path}[{i}]: {shown(value)} is none of {_listed(choices)}{nearest(value, choices)}")
         require(value not in values[:i], f"{path}[{i}]: {value!r} stands there twice")
 
 def _check_layers(s, inhibition, path):
@@ -46,8 +48,9 @@ def _check_names(s):
     for path, name, own in (("profile", s.profile, NO_PROFILES), ("part", s.part, OWN_FOLDERS),
                             ("data.name", s.data.name, OWN_FOLDERS)):
         require(name not in own, f"{path}: {name!r} is a folder of the project's own; choose another name")
-    require(s.model.name in MODELS or s.model.name.startswith("torchvision:"),
-             f"model.name: {s.model.name!r} is none of {', '.join(MODELS)}, torchvision:NAME")
+    require(s.model.name in MODELS or re.fullmatch(r"torchvision:[A-Za-z0-9_]+", s.model.name),
+             f"model.name: {s.model.name!r} is none of {_listed(MODELS)}, torchvision:NAME"
+             f"{nearest(s.model.name, MODELS)}")
     _check_layers(s, s.inhibition, "inhibition.layer")
 
 def _check_methods(s):
@@ -81,6 +84,19 @@ def _check_data(s):
     require(not data.held_out or (data.n_train and data.n_test),
              "data.held_out: says that the test pictures are training pictures behind the first n_train;"
              " set data.n_train and data.n_test")
+
+# %% ../nbs/255_checks.ipynb #c0a40001
+def _check_counts(s):
+    "What is asked of the images is no more than there are, where their number is known before they are fetched."
+    data, (_, n_train, n_test) = s.data, CATALOGUE[s.data.source].counts if s.data.official else (None, None, None)
+    table = (  # key, number, at most, of what
+        ("data.n_train", data.n_train, n_train, "training"),
+        ("data.n_test", data.n_test, n_train if data.held_out else n_test, "training" if data.held_out else "test"),
+        ("train.batch", s.train.batch, data.n_train or n_train, "training"),
+    )
+    for path, asked, there, kind in table:
+        if asked and there is not None and asked > there:
+            raise ConfigError(f"{path}: {asked:,} is above the {there:,} {kind} pictures that there are")
 
 # %% ../nbs/255_checks.ipynb #b0190b3f
 def _among_published(s):
@@ -152,8 +168,8 @@ def _check_choices(s):
 
 def _check_lists(s):
     table = (  # key, its values, the smallest (None: no limit), whether there may be none
-        ("seeds", s.seeds, 0, False),
-        ("other_seeds", s.other_seeds, 0, False),
+        ("seeds", s.seeds, None, False),
+        ("other_seeds", s.other_seeds, None, False),
         ("core", s.core, None, False),
         ("attack.eps", s.attack.eps, None, True),
         ("lowdata.per_class", s.lowdata.per_class, 1, True),
@@ -177,12 +193,9 @@ def _check_attack(s):
              " of which they are a part")
 
 # %% ../nbs/255_checks.ipynb #6b9a8754
-def _listed(names): return ", ".join(names)
-
 def _check_changes(s, changes, path):
     "The changes of every key can be made, and no value stands there twice, however it is written."
     for key, values in changes.items():
-        require(isinstance(values, list), f"{path}.{key}: {values!r} is not a list")
         seen = []
         for i, value in enumerate(values):
             try:
@@ -236,7 +249,6 @@ def _check_tuned(s):
     for name, changes in s.tuned.items():
         path = f"tuned.{name}"
         require(name in tunable, f"{path}: unknown; valid: {_listed(tunable)}")
-        require(isinstance(changes, dict), f"{path}: {changes!r} is not a mapping of settings")
         own = [*METHODS[name].reads, *TUNABLE]
         for key in changes:
             require(key in own, f"{path}.{key}: no setting that {name} can have of its own: {_listed(own)}")
@@ -278,7 +290,6 @@ def _sentences(s): # (key, text); a primary or tuned claim is one sentence, a se
             path = f"claims.{kind}.{claim}"
             require(claim in CLAIM_LETTERS, f"{path}: {claim!r} is none of the claims {', '.join(CLAIM_LETTERS)}")
             if kind != "secondary": texts = [texts]
-            require(isinstance(texts, list), f"{path}: {texts!r} is not a list of comparisons")
             for text in texts: yield path, text
 
 def _is_error(metric): return metric.endswith("error") or metric in ("map", "ap", "ece", "rms", "ce")
@@ -299,8 +310,7 @@ def _check_margins(s, compared):
     for measure, margin in (s.claims.margins or {}).items():
         path = f"claims.margins: {measure!r}"
         require(measure in compared, f"{path}: compared are {', '.join(sorted(compared)) or 'none'}")
-        is_number = isinstance(margin, int | float) and not isinstance(margin, bool)
-        require(is_number and math.isfinite(margin) and margin > 0, f"{path}: {margin!r} is no finite number above 0")
+        require(margin > 0, f"{path}: {margin!r} is no number above 0")
 
 def _check_claims(s):
     "Every comparison must be readable, and of something that the profile measures."
@@ -376,9 +386,9 @@ def _check_ways(s):
             require(not reason, f"train.compile ({path}): {reason}; or set train.compile to false")
 
 # %% ../nbs/255_checks.ipynb #9f3021c0
-_CHECKS = (_check_names, _check_methods, _check_data, _check_corrupted, _check_several_labels, _check_choices,
-           _check_lists, _check_stages, _check_attack, _check_tuned, _check_ablation, _check_anatomy, _check_ways,
-           _check_claims)
+_CHECKS = (_check_names, _check_methods, _check_data, _check_counts, _check_corrupted, _check_several_labels,
+           _check_choices, _check_lists, _check_stages, _check_attack, _check_tuned, _check_ablation, _check_anatomy,
+           _check_ways, _check_claims)
 
 def check(raw) -> Settings: # what YAML gave
     "Settings from a mapping. One ConfigError, before anything runs, for anything that cannot be used."

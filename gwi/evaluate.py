@@ -7,6 +7,9 @@ __all__ = ['RECORDS', 'register_protocol', 'clean', 'corruption_errors', 'corrup
            'transfer', 'features', 'explain', 'evaluate', 'is_evaluated', 'evaluate_here', 'evaluate_all', 'main']
 
 # %% ../nbs/325_evaluate.ipynb #490394bf
+from . import faults
+
+faults.begun(__name__, "gwi.evaluate")
 import argparse
 import io
 import time
@@ -310,4 +313,4 @@ def main(argv=None):
         evaluate_here([parse_run(name) for name in args.run], args.protocol)
     except (ValueError, FileNotFoundError) as error: parser.exit(2, f"gwi.evaluate: {error}\n")
 
-if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file
+if __name__ == "__main__" and "__file__" in globals(): faults.program(main, "gwi.evaluate")  # no notebook

@@ -19,7 +19,9 @@ needs("data", "yaml", by="gwi.params")
 import yaml
 
 from .checks import check, require
+from .fields import nearest, shown
 from .paths import ConfigError, params_file, root
+from .plain_yaml import parsed, read_text
 from .settings import SECTIONS, Settings, corrupted_name, section, stages_of
 from .settings import LAYERS, MODELS, Claims, Data, Train, comparison, named_layers, variants  # noqa: F401
 
@@ -28,9 +30,7 @@ _all_ = ["check"]  # known here, too
 # %% ../nbs/260_params.ipynb #b39ae5cd
 def _parsed(path):
     "What YAML makes of a file. ConfigError if there is none, or it is no YAML."
-    try: return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError: raise ConfigError(f"{path.name}: no such file; the profiles are in profiles/") from None
-    except yaml.YAMLError as e: raise ConfigError(f"{path.name}: not YAML: {' '.join(str(e).split())}") from None
+    return parsed(read_text(path, path.name), path.name)
 
 def load(path=None) -> Settings: # default: `params_file`; everything checked
     "Read a parameter file. ConfigError, which names the file, if it cannot be read."
@@ -82,7 +82,8 @@ def _merged(base, override):
 def _check_known(raw, cls, path=""):
     known = [f.name for f in dataclasses.fields(cls)]
     for key, value in raw.items():
-        require(key in known, f"{path}{key}: unknown key (value {value!r}); valid: {', '.join(known)}")
+        require(key in known, f"{path}{key}: unknown key (value {shown(value)}){nearest(key, known)}; valid: "
+                              f"{', '.join(known)}")
         if key in SECTIONS and not path and isinstance(value, dict): _check_known(value, SECTIONS[key], f"{key}.")
 
 def _override(profile, part):
@@ -172,7 +173,7 @@ def profile_settings(profile:str, # one of `profile_names`
                      part:str="", # of several: which; default: the first
                     ) -> Settings:
     "The settings of a profile, or of one of its parts."
-    return check(yaml.safe_load(profile_text(profile, part)))
+    return check(parsed(profile_text(profile, part), _named(*_override_files(profile, part))))
 
 # %% ../nbs/260_params.ipynb #80ff7f89
 def suite(s:Settings|None=None # default: those in use

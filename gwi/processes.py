@@ -18,7 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from . import devices, paths
+from . import devices, faults, paths
 
 # %% ../nbs/195_processes.ipynb #599a3b5f
 def _first_node(nodes):
@@ -119,7 +119,7 @@ def launched(settings, # whose `machine.launcher`
     words = shlex.split(settings.machine.launcher)
     starts_python = any(word.endswith(("torchrun", "torch.distributed.run")) for word in words)
     command = [*words, *([] if starts_python else [sys.executable]), "-m", module, *arguments]
-    try: process = subprocess.run(command, cwd=paths.root(), capture_output=True, text=True)
+    try: process = faults.run(command, cwd=paths.root())  # at Ctrl-C all processes write their checkpoint
     except OSError as e:
         raise paths.ConfigError(f"machine.launcher: {words[0]!r} cannot be started ({e.strerror});"
                                 " it must be a command such as torchrun or srun, or null") from None

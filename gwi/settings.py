@@ -13,57 +13,53 @@ __all__ = ['LAYERS', 'MODELS', 'SECTIONS', 'CHANGEABLE', 'TUNABLE', 'CLAIM_LETTE
 import dataclasses
 import re
 from dataclasses import dataclass, field, replace
-from typing import get_type_hints
-
-from .extras import needs
-
-needs("data", "yaml", by="gwi.settings")
-import yaml
+from typing import Any, Literal, get_type_hints
 
 from .data.catalogue import SOURCES
 from .devices import device
-from .fields import between, one_of, section, typed
+from .fields import Flag, Many, Name, Number, Section, Seed, Text, Whole, between, section, typed
 from .methods import METHODS
 from .paths import ConfigError
+from .plain_yaml import parsed
 
 # %% ../nbs/245_settings.ipynb #5e77110e
 @dataclass(frozen=True)
-class Data:
+class Data(Section):
     "The images: which, from where, how many."
-    name: str
-    source: str = one_of(*SOURCES)
-    path: str|None
-    mirror: str|None
-    official: bool
-    size: int = between(8, 1024)
-    n_train: int|None = between(1)
-    n_test: int|None = between(1)
-    held_out: bool
-    streamed: bool
+    name: Name
+    source: Literal[SOURCES]
+    path: Text|None
+    mirror: Text|None
+    official: Flag
+    size: Whole = between(8, 1024)
+    n_train: Whole|None = between(1)
+    n_test: Whole|None = between(1)
+    held_out: Flag
+    streamed: Flag
 
 @dataclass(frozen=True)
-class Augment:
+class Augment(Section):
     "Augmentation while training; `flip` and `crop_padding` belong to every method."
-    flip: bool
-    crop_padding: int = between(0, 64)
-    crop_scale: float|None = between(0.01, 1)
-    cutout_size: int = between(1)
-    mixup_alpha: float = between(1e-3)
-    cutmix_alpha: float = between(1e-3)
-    erasing_p: float = between(0, 1)
-    augmix_severity: float = between(0.1, 10)
-    jsd_weight: float = between(0)
+    flip: Flag
+    crop_padding: Whole = between(0, 64)
+    crop_scale: Number|None = between(0.01, 1)
+    cutout_size: Whole = between(1, 1024)
+    mixup_alpha: Number = between(1e-3, 1000)
+    cutmix_alpha: Number = between(1e-3, 1000)
+    erasing_p: Number = between(0, 1)
+    augmix_severity: Number = between(0.1, 10)
+    jsd_weight: Number = between(0, 1e6)
 
 # %% ../nbs/245_settings.ipynb #5e771111
 @dataclass(frozen=True)
-class Model:
+class Model(Section):
     "The network and its options."
-    name: str
-    width: float = between(0.25, 16)
-    stem_stride: int = between(1, 4)
-    weights: str|None
-    normalisation: str = one_of("half", "imagenet", "cifar10")
-    sge_groups: int = between(1)
+    name: Name
+    width: Number = between(0.25, 16)
+    stem_stride: Whole = between(1, 4)
+    weights: Text|None
+    normalisation: Literal["half", "imagenet", "cifar10"]
+    sge_groups: Whole = between(1, 4096)
 
 # %% ../nbs/245_settings.ipynb #b14751c5
 LAYERS = {
@@ -80,40 +76,43 @@ def named_layers(model:str # a name from MODELS, or torchvision:NAME
 
 # %% ../nbs/245_settings.ipynb #5e771114
 @dataclass(frozen=True)
-class Train:
+class Train(Section):
     "The optimisation, the same for every method."
-    epochs: int = between(1)
-    batch: int = between(2)
-    optimiser: str = one_of("sgd", "adam")
-    schedule: str = one_of("cosine", "step", "onecycle", "triangular")
-    step_epochs: int = between(1)
-    step_factor: float = between(0, 1)
-    lr: float = between(1e-9)
-    lr_end: float = between(0)
-    momentum: float = between(0, 0.9999)
-    nesterov: bool
-    weight_decay: float = between(0)
-    free_replays: int = between(1, 64)
-    free_eps: float = between(0, 255)
-    free_clip: float = between(1e-6)
-    pgd_steps: int = between(1, 100)
-    pgd_eps: float = between(0, 255)
-    pgd_step_size: float = between(0, 255)
-    threads: int = between(1, 1024)
-    precision: str = one_of("float32", "bfloat16", "auto")
-    channels_last: bool
-    compile: bool|str = one_of(False, True, "graphs")
-    sync_batchnorm: bool
-    peak: float = between(0.001, 0.999, default=0.3)
-    label_smoothing: float = between(0, 0.999, default=0.0)
-    ema: float = between(0, 0.99999, default=0.0)
-    sam_rho: float = between(1e-6, default=0.05)
-    rsc_features: float = between(0.001, 0.999, default=1 / 3)
-    rsc_batch: float = between(0.001, 1, default=1 / 3)
-    drop_p: float = between(0, 0.9, default=0.1)
-    drop_size: float = between(0.01, 1, default=0.5)
+    epochs: Whole = between(1, 100_000)
+    batch: Whole = between(2, 65_536)
+    optimiser: Literal["sgd", "adam"]
+    schedule: Literal["cosine", "step", "onecycle", "triangular"]
+    step_epochs: Whole = between(1, 100_000)
+    step_factor: Number = between(0, 1)
+    lr: Number = between(1e-9, 1000)
+    lr_end: Number = between(0, 1000)
+    momentum: Number = between(0, 0.9999)
+    nesterov: Flag
+    weight_decay: Number = between(0, 100)
+    free_replays: Whole = between(1, 64)
+    free_eps: Number = between(0, 255)
+    free_clip: Number = between(1e-6, 1e6)
+    pgd_steps: Whole = between(1, 100)
+    pgd_eps: Number = between(0, 255)
+    pgd_step_size: Number = between(0, 255)
+    threads: Whole = between(1, 1024)
+    precision: Literal["float32", "bfloat16", "auto"]
+    channels_last: Flag
+    compile: Literal[False, True, "graphs"]
+    sync_batchnorm: Flag
+    peak: Number = between(0.001, 0.999, default=0.3)
+    label_smoothing: Number = between(0, 0.999, default=0.0)
+    ema: Number = between(0, 0.99999, default=0.0)
+    sam_rho: Number = between(1e-6, 1000, default=0.05)
+    rsc_features: Number = between(0.001, 0.999, default=1 / 3)
+    rsc_batch: Number = between(0.001, 1, default=1 / 3)
+    drop_p: Number = between(0, 0.9, default=0.1)
+    drop_size: Number = between(0.01, 1, default=0.5)
 
     def __post_init__(self):
+        if self.nesterov and not self.momentum and self.optimiser == "sgd":
+            raise ConfigError("train.nesterov: true without momentum, which torch refuses; set train.momentum above 0, "
+                              "or train.nesterov to false")
         if self.schedule not in ("cosine", "step") or self.peak == Train.peak: return
         raise ConfigError(f"train.peak: {self.peak} says nothing to the schedule {self.schedule!r}; leave it out, or "
                           "choose onecycle or triangular")
@@ -125,27 +124,27 @@ class Train:
 
 # %% ../nbs/245_settings.ipynb #5e771116
 @dataclass(frozen=True)
-class Machine:
+class Machine(Section):
     "How the work is spread; nothing here is a setting of the study."
-    launcher: str|None
-    workers: int = between(0, 256)
-    checkpoint_minutes: float = between(0)
+    launcher: Text|None
+    workers: Whole = between(0, 256)
+    checkpoint_minutes: Number = between(0, 10_000)
 
 @dataclass(frozen=True)
-class Inhibition:
+class Inhibition(Section):
     "The regularised step."
-    layer: str
-    n_groups: int = between(1)
-    weight: float = between(0)
-    orth_weight: float = between(0)
-    start: float = between(0, 0.99)
-    period: int = between(1)
-    grouping: str = one_of("snapped", "plain", "random")
-    reverse: str = one_of("map", "uniform")
-    selection: str = one_of("correct", "all")
-    first_inference: str = one_of("eval", "shared")
-    relative: bool = False
-    summed: bool = False
+    layer: Name
+    n_groups: Whole = between(1, 4096)
+    weight: Number = between(0, 1e6)
+    orth_weight: Number = between(0, 1e6)
+    start: Number = between(0, 0.99)
+    period: Whole = between(1, 1_000_000)
+    grouping: Literal["snapped", "plain", "random"]
+    reverse: Literal["map", "uniform"]
+    selection: Literal["correct", "all"]
+    first_inference: Literal["eval", "shared"]
+    relative: Flag = False
+    summed: Flag = False
 
     @property
     def layers(self) -> list[str]:
@@ -154,46 +153,46 @@ class Inhibition:
 
 # %% ../nbs/245_settings.ipynb #5e771119
 @dataclass(frozen=True)
-class Methods:
+class Methods(Section):
     "What is trained: methods without and with the regularised step."
-    plain: list[str]
-    inhibited: list[str]
+    plain: Many[Name]
+    inhibited: Many[Name]
 
 @dataclass(frozen=True)
-class Stages:
+class Stages(Section):
     "How the work is cut: a stage for each of the names, or `together`: one for all trainings, one for all evaluations."
-    plain: list[str]
-    inhibited: list[str]
-    variants: list[str]
-    evaluated: list[str]
-    apart: list[str]
-    together: list[str]
+    plain: Many[Name]
+    inhibited: Many[Name]
+    variants: Many[Name]
+    evaluated: Many[Name]
+    apart: Many[Name]
+    together: Many[Name]
 
 # %% ../nbs/245_settings.ipynb #5e77111b
 @dataclass(frozen=True)
-class Corruption:
+class Corruption(Section):
     "The corrupted test set."
-    names: list[str]
-    seed: int
-    n_images: int|None = between(1)
-    constants: str = one_of("cifar", "tiny-imagenet", "imagenet")
-    path: str|None
-    set: str
-    in_memory: bool = False
-    answers: bool = False  # keep which images are wrong, for intervals over images
-    final_jpeg: int|None = between(1, 95, default=None)  # quality of a last save: 85 as in ImageNet-C's files
+    names: Many[Name]
+    seed: Seed
+    n_images: Whole|None = between(1)
+    constants: Literal["cifar", "tiny-imagenet", "imagenet"]
+    path: Text|None
+    set: Name
+    in_memory: Flag = False
+    answers: Flag = False  # keep which images are wrong, for intervals over images
+    final_jpeg: Whole|None = between(1, 95, default=None)  # quality of a last save: 85 as in ImageNet-C's files
 
 @dataclass(frozen=True)
-class Attack:
+class Attack(Section):
     "The attacks; eps in 1/255."
-    eps: list[float]
-    pgd: list[str]
-    n_images: int = between(1)
-    autoattack: list[str]
-    autoattack_images: int = between(0)
-    seed: int
-    seeds: list[int]
-    transfer: list[str]
+    eps: Many[Number]
+    pgd: Many[Name]
+    n_images: Whole = between(1)
+    autoattack: Many[Name]
+    autoattack_images: Whole = between(0)
+    seed: Seed
+    seeds: Many[Seed]
+    transfer: Many[Name]
 
     @property
     def ascents(self) -> dict[str, tuple[int,int]]:
@@ -203,66 +202,66 @@ class Attack:
 
 # %% ../nbs/245_settings.ipynb #5e77111d
 @dataclass(frozen=True)
-class Lowdata:
+class Lowdata(Section):
     "Training on a share (per cent) of every class, or on `per_class` images of each."
-    methods: list[str]
-    shares: list[int]
-    per_class: list[int]
-    seeds: list[int]
+    methods: Many[Name]
+    shares: Many[Whole]
+    per_class: Many[Whole]
+    seeds: Many[Seed]
 
 @dataclass(frozen=True)
-class Ablation:
+class Ablation(Section):
     """Settings changed, one at a time or (`weight,period`) several; a search is one on held-out images. `plain`: the
     changes of methods without a regularised step; None: what they have of `changes`."""
-    methods: list[str]
-    changes: dict
-    seeds: list[int]
-    plain: dict|None = None
+    methods: Many[Name]
+    changes: dict[Text, list]
+    seeds: Many[Seed]
+    plain: dict[Text, list]|None = None
 
 @dataclass(frozen=True)
-class Features:
+class Features(Section):
     "How features are looked at: number of test images, and side of the patch that hides a part of them."
-    n_images: int = between(1)
-    patch: int = between(1)
+    n_images: Whole = between(1)
+    patch: Whole = between(1, 1024)
 
 @dataclass(frozen=True)
-class Anatomy:
+class Anatomy(Section):
     "Whose gradients are looked at while training: how often, on how many images. Without methods nothing is."
-    methods: list[str] = field(default_factory=list)
-    seeds: list[int] = field(default_factory=list)
-    moments: int = between(1, 1000, default=20)
-    images: int = between(2, default=256)
+    methods: Many[Name] = field(default_factory=list)
+    seeds: Many[Seed] = field(default_factory=list)
+    moments: Whole = between(1, 1000, default=20)
+    images: Whole = between(2, default=256)
 
 @dataclass(frozen=True)
-class Claims:
+class Claims(Section):
     "Comparisons stated before the runs: `gwi < standard on corruption mCE`."
-    relevant: float = between(0)
-    margin: float = between(0)
-    primary: dict
-    tuned: dict
-    secondary: dict
-    margins: dict|None = None  # measure -> smallest difference that would matter, in place of `relevant`
-    one_n: bool = False        # the primary comparisons on the seeds that all of them have
+    relevant: Number = between(0, 100)
+    margin: Number = between(0, 100)
+    primary: dict[Name, Text]
+    tuned: dict[Name, Text]
+    secondary: dict[Name, Many[Text]]
+    margins: dict[Text, Number]|None = None  # measure -> smallest difference that would matter, in place of `relevant`
+    one_n: Flag = False        # the primary comparisons on the seeds that all of them have
 
 # %% ../nbs/245_settings.ipynb #5e77111f
 @dataclass(frozen=True)
-class Settings:
+class Settings(Section):
     "The whole of params.yaml."
-    profile: str
-    part: str
+    profile: Name
+    part: Name
     data: Data
     augment: Augment
     model: Model
     train: Train
     machine: Machine
     inhibition: Inhibition
-    tuned: dict
+    tuned: dict[Name, dict[Name, Any]]
     methods: Methods
     stages: Stages
-    core: list[str]
-    evaluated: list[str]
-    seeds: list[int]
-    other_seeds: list[int]
+    core: Many[Name]
+    evaluated: Many[Name]
+    seeds: Many[Seed]
+    other_seeds: Many[Seed]
     corruption: Corruption
     attack: Attack
     lowdata: Lowdata
@@ -282,10 +281,10 @@ def changes_of(key:str, # a setting of `inhibition` or of `CHANGEABLE`, or sever
     if "," not in key: return {key: _as_its_field(key, value)}
     keys, values = key.split(","), str(value).split(",")
     if len(keys) != len(values): raise ConfigError(f"{key}: {value!r} must hold {len(keys)} values, joined by commas")
-    return {name: _as_its_field(name, yaml.safe_load(text)) for name, text in zip(keys, values)}
+    return {name: _as_its_field(name, parsed(text, key)) for name, text in zip(keys, values)}
 
 def _as_its_field(name, value): # to YAML 5e-4 is a text, and 1 no float; what is unknown stays, for `with_changes`
-    kind = get_type_hints(Train if name in CHANGEABLE else Inhibition).get(name)
+    kind = get_type_hints(Train if name in CHANGEABLE else Inhibition, include_extras=True).get(name)
     return typed(value, kind, f"inhibition.{name}") if kind else value
 
 def change(key:str, value) -> tuple: # as for `changes_of`; (key, value)
@@ -375,7 +374,7 @@ def comparison(text:str, # a sentence
                path="claims", # what errors call it
               ) -> Comparison:
     "Read `gwi < standard on corruption mCE`. ConfigError for what is no comparison."
-    match = re.fullmatch(f"{_ARM} (<|>|<=) {_ARM} on {_MEASURE}", text) if isinstance(text, str) else None
+    match = re.fullmatch(f"{_ARM} (<|>|<=) {_ARM} on {_MEASURE}", text)
     if not match:
         raise ConfigError(f"{path}: {text!r} is no comparison; expected e.g. 'gwi < standard on corruption mCE',"
                           " 'gwi < gwi n_groups=1 on corruption mCE', 'gwi <= standard on clean clean'")

@@ -8,12 +8,14 @@ __all__ = ['SUMS', 'State', 'start', 'of_network', 'count', 'note_bad_loss', 'up
            'save_checkpoint', 'restore', 'train', 'train_here', 'is_trained', 'train_all', 'main']
 
 # %% ../nbs/310_train.ipynb #711c4b12
+from . import faults
+
+faults.begun(__name__, "gwi.train")
 import argparse
 import math
 import signal
-import threading
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,7 +25,7 @@ from torch import Tensor, nn
 
 from . import anatomy, console, devices, models, params, paths, processes, rows
 from .batches import Batch, Batches, crop_key, probe_images
-from .checkpoint import (clear, identity_of, load_tensors, parameters_of, read_checkpoint, tensors_of,
+from .checkpoint import (check_room, clear, identity_of, load_tensors, parameters_of, read_checkpoint, tensors_of,
                             write_checkpoint)
 from .compiled import CompiledObjective, check_compilable
 from .data import datasets
@@ -307,16 +309,9 @@ def _cost(state):
     return cost | dict(regularised_percent=100 * spent["regularised"] / seconds)
 
 # %% ../nbs/310_train.ipynb #ceec47bf
-@contextmanager
-def _listening():
-    "A list that is no longer empty once SIGTERM has come."
-    asked = []
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    old = signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
-    try: yield asked
-    finally: signal.signal(signal.SIGTERM, old)
+def _stopped(state):
+    return (f"{state.run.name}: stopped at step {state.step} of {state.total}, its checkpoint is written; the same "
+            "command goes on from there")
 
 def _time_is_up(state, minutes):
     limit = math.inf if minutes is None else 60 * minutes
@@ -333,33 +328,39 @@ def train(run:Run, # which
          ) -> State: # finished (step == total): weights and rows are written; or stopped early
     "Train a run to its last epoch, from its checkpoint if there is one; write its weights and its rows of `training`."
     state = start(run, dataset)
+    if not processes.rank(): check_room(run, state.model)
     restore(state)
     ends = [state.total * k // run.settings.train.epochs for k in range(1, run.settings.train.epochs + 1)]
-    with _listening() as asked:
+    with faults.heeded() as came:
         while state.step < state.total:
             advance(state)
             if state.step in ends: close_epoch(state)
             if state.seen: state.seen.look(state.model, state.optimiser, state.step)
             order = _GO_ON
             if time.monotonic() - state.saved_at > 60 * run.settings.machine.checkpoint_minutes: order = _SAVE
-            if asked or state.step == stop or _time_is_up(state, minutes): order = _STOP
+            if came or state.step == stop or _time_is_up(state, minutes): order = _STOP
             order = processes.agreed(order)  # all processes stop at the same step
             if order != _GO_ON: save_checkpoint(state)
-            if order == _STOP and state.step < state.total: return state
+            if order == _STOP and state.step < state.total:
+                if signal.SIGINT in came: raise KeyboardInterrupt(_stopped(state))
+                return state
     _finish(state)  # its checkpoint stays until `clear`
     return state
 
 # %% ../nbs/310_train.ipynb #8419e08c
+def _alone(run): # of many processes the first holds the lock for all
+    if processes.rank(): return nullcontext()
+    return faults.alone(f"{run.settings.profile}/{run.name}", "is trained already")
+
 def train_here(runs:list[Run], dataset:datasets.Dataset|None=None, minutes:float|None=None):
     "Train runs one after the other, in this process or as one of many; OutOfTime if the time is over before the end."
     begin = time.monotonic()
     with processes.group():
         for run in runs:
             left = None if minutes is None else minutes - (time.monotonic() - begin) / 60
-            state = train(run, dataset, minutes=left)
+            with _alone(run): state = train(run, dataset, minutes=left)
             if state.step < state.total:
-                raise console.OutOfTime(f"{run.name}: stopped at step {state.step} of {state.total}, its checkpoint is "
-                                        "written; the same command goes on from there")
+                raise console.OutOfTime(_stopped(state))
 
 def is_trained(run:Run) -> bool:
     "Whether the run's weights and rows were made here by this code, from these data and settings."
@@ -388,12 +389,11 @@ def main(argv=None):
     minutes = "stop after so many, with a checkpoint (exit status 75); the same command goes on"
     parser.add_argument("--minutes", type=float, help=minutes)
     args = parser.parse_args(argv)
-    try:
+    with faults.command("gwi.train"):
         params.use_profile(args.profile, args.part)
         runs = [parse_run(name) for name in args.run]
         if args.fresh: clear(runs)
-        train_here(runs, minutes=args.minutes)
-    except console.OutOfTime as error: parser.exit(console.OUT_OF_TIME, f"gwi.train: {error}\n")
-    except (ValueError, FileNotFoundError, FloatingPointError) as error: parser.exit(2, f"gwi.train: {error}\n")
+        try: train_here(runs, minutes=args.minutes)
+        except console.OutOfTime as error: parser.exit(console.OUT_OF_TIME, f"gwi.train: {error}\n")
 
 if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file

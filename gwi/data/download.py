@@ -27,6 +27,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import Request, url2pathname, urlopen
 
 from ..console import progress
+from .bounded import Bounded, allowance, check_name, check_size
 from .catalogue import Remote
 from ..paths import data_folder, root
 
@@ -251,25 +252,39 @@ def _refuse_outside(name:str, is_plain:bool, path:Path):
         raise ValueError(f"{path}: the member {name!r} lies outside the archive's folder; do not use this archive")
     if not is_plain:
         raise ValueError(f"{path}: the member {name!r} is a link or device; pack real files (tar --dereference)")
+    check_name(name, path)
 
 # %% ../../nbs/data/210_download.ipynb #8f3788c1
+def _refuse_sparse(member, path):
+    if member.issparse() or member.size < 0:
+        raise ValueError(f"{path}: the member {member.name!r} says that it is larger than it is; pack real files")
+
 def _tar_members(path:Path, wanted): # yields (name, bytes or None)
     "Members in the order of the archive, then a look at its end."
-    with tarfile.open(path, "r:*") as tar:
+    with Bounded(path) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
         while member := tar.next():
             _refuse_outside(member.name, member.isfile() or member.isdir(), path)
+            _refuse_sparse(member, path)
             if member.isdir(): yield member.name, None
             else: yield member.name, tar.extractfile(member).read() if wanted(member.name) else b""
             tar.members.clear()  # or it remembers a million
-        if tar.fileobj.tell() != tar.offset + tarfile.BLOCKSIZE or tar.fileobj.read().strip(b"\0"):
+        is_whole = stream.tell() == tar.offset + tarfile.BLOCKSIZE
+        if not is_whole or any(block.strip(b"\0") for block in iter(lambda: stream.read(1 << 20), b"")):
             raise tarfile.ReadError("the end is missing or damaged")
+
+def _check_zip(members, path):
+    "ValueError for members that unpack to too much, or that lie on one another."
+    check_size(path, sum(member.file_size for member in members), allowance(path))
+    if sum(member.compress_size for member in members) > path.stat().st_size:
+        raise ValueError(f"{path}: its members lie on one another; do not use this archive")
 
 def _zip_members(path:Path, wanted): # yields (name, bytes or None)
     "Members in the order in which they lie."
     with zipfile.ZipFile(path) as archive:
+        _check_zip(archive.infolist(), path)
         for member in sorted(archive.infolist(), key=lambda member: member.header_offset):
             kind = stat.S_IFMT(member.external_attr >> 16)
-            _refuse_outside(member.filename, kind in (0, stat.S_IFREG, stat.S_IFDIR), path)
+            _refuse_outside(member.orig_filename, kind in (0, stat.S_IFREG, stat.S_IFDIR), path)
             if member.is_dir(): yield member.filename, None
             else: yield member.filename, archive.read(member) if wanted(member.filename) else b""
 
@@ -315,6 +330,14 @@ def replacing(out:Path,
     shutil.rmtree(old, ignore_errors=True)
 
 # %% ../../nbs/data/210_download.ipynb #0d594665
+def _write(place, data, what):
+    "A member as a file, or as a folder (None)."
+    try:
+        (place if data is None else place.parent).mkdir(parents=True, exist_ok=True)
+        if data is not None: place.write_bytes(data)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        raise ValueError(f"{what} is a file and a folder, or lies inside a file; pack the archive anew") from None
+
 def unpack(path, # archive
            to, # folder
            wanted=None, # name -> whether to take it; None = all
@@ -324,8 +347,7 @@ def unpack(path, # archive
     progress(f"{path.name}: unpacking {path.stat().st_size / 1e6:,.0f} MB")
     for n, (name, data) in enumerate(archive_members(path, wanted)):
         if wanted and not wanted(name): continue
-        (to/name if data is None else (to/name).parent).mkdir(parents=True, exist_ok=True)
-        if data is not None: (to/name).write_bytes(data)
+        _write(to/name, data, f"{path}: the member {name!r}")
         if time.monotonic() - last_line <= _EVERY: continue
         last_line = time.monotonic()
         progress(f"{path.name}: {n:,} files unpacked")

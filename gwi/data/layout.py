@@ -166,7 +166,9 @@ def _tested_on(tree, folders) -> tuple: # the split, sentences
     return chosen, [f"passed over: {_shown(left)}"] if left else []
 
 def class_name(folder:str) -> str:
-    "The name of the class that a folder stands for: in Unicode's composed form."
+    "The name of the class that a folder stands for: in Unicode's composed form. ValueError: it is no text."
+    if not folder.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in folder):
+        raise ValueError(f"class {folder!r}: its name is not UTF-8; rename the folder")
     return unicodedata.normalize("NFC", folder)
 
 def _is_refused(c): # a character: Python's lines, XML and CSV end or break at it, or nobody can write it down

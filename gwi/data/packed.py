@@ -6,14 +6,13 @@
 __all__ = ['is_archive', 'members_of', 'place_in', 'members_at', 'content_of', 'Packed', 'Tree', 'tree_of']
 
 # %% ../../nbs/data/217_packed.ipynb #d4410c49
-import bz2
-import gzip
 import lzma
 import os
 import shutil
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -22,12 +21,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ..console import progress
+from .bounded import COMPRESSED, Bounded, content, walk
 from .download import archive_members
 from .streaming import Files, readable
 
 # %% ../../nbs/data/217_packed.ipynb #80d7e61c
-_COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-
 def _starts(path, size=512) -> bytes:
     with path.open("rb") as file: return file.read(size)
 
@@ -35,22 +33,20 @@ def is_archive(path:Path) -> bool:
     "Whether it is a zip or tar, compressed or not, by its first bytes."
     if not path.is_file(): return False
     first = _starts(path)
-    return first[:4] in (b"PK\3\4", b"PK\5\6") or first[257:262] == b"ustar" or any(map(first.startswith, _COMPRESSED))
+    return first[:4] in (b"PK\3\4", b"PK\5\6") or first[257:262] == b"ustar" or any(map(first.startswith, COMPRESSED))
 
 _KEPT = []  # temporary folders; they go with the process
 
 @lru_cache(None)
 def _plain(path:Path, changed) -> Path:
     "A tar that is not compressed: the archive itself, or written out."
-    first = _starts(path, 8)
-    opener = next((opener for magic, opener in _COMPRESSED.items() if first.startswith(magic)), None)
-    if not opener: return path
+    if not any(map(_starts(path, 8).startswith, COMPRESSED)): return path
     _KEPT.append(tempfile.TemporaryDirectory(prefix="gwi-"))
     out = Path(_KEPT[-1].name) / "plain.tar"
     progress(f"{path.name}: {path.stat().st_size / 1e6:,.0f} MB are uncompressed into {out.parent}")
     try:
-        with opener(path) as packed, out.open("wb") as file: shutil.copyfileobj(packed, file, 1 << 20)
-    except (OSError, EOFError, lzma.LZMAError) as e:
+        with Bounded(path) as packed, out.open("wb") as file: shutil.copyfileobj(packed, file, 1 << 20)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as e:
         raise ValueError(f"{path}: it cannot be uncompressed ({e}); it is damaged, or there is no room in the system's "
                          "temporary folder, TMPDIR: unpack it yourself and give the folder") from e
     return out
@@ -90,11 +86,10 @@ def members_at(place:Path, # folder or archive
     if not place.is_dir():
         yield from archive_members(place, wanted)
         return
-    for folder, folders, files in os.walk(place, followlinks=True):
-        below = Path(folder).relative_to(place)
+    for below, folders, files in walk(place):
         for name in folders: yield str(below/name), None
         for name in map(str, map(below.joinpath, files)):
-            yield name, (place/name).read_bytes() if wanted(name) else b""
+            yield name, content(place/name) if wanted(name) else b""
 
 # %% ../../nbs/data/217_packed.ipynb #f8bc2e62
 @lru_cache(16)
@@ -136,7 +131,7 @@ class Tree:
         return _index(self.root, _changed(self.root))[name][0] # once for all names
 
     def read(self, name:str) -> bytes:
-        return (self.root/name).read_bytes() if self.root.is_dir() else content_of(self.root, name)
+        return content(self.root/name) if self.root.is_dir() else content_of(self.root, name)
 
     def part(self, names:list, labels, size:int) -> Files:
         "Some of the files as images."
@@ -145,11 +140,7 @@ class Tree:
 
 def _walked(root): # names of files, of folders
     files, folders = [], set()
-    for folder, below, names in os.walk(root, followlinks=True):
-        above, real = Path(os.path.realpath(os.path.dirname(folder))), os.path.realpath(folder)
-        if Path(folder) != root and above.is_relative_to(real):
-            raise ValueError(f"{folder}: a link leads back to {real}; take it out")
-        near = PurePosixPath(folder).relative_to(root)
+    for near, below, names in walk(root):
         folders |= {str(near/name) for name in below}
         files += [str(near/name) for name in names]
     return files, folders

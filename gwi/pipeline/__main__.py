@@ -6,10 +6,12 @@
 __all__ = ['COMMANDS', 'main']
 
 # %% ../../nbs/pipeline/410_command.ipynb #bcc792bf
+from .. import faults
+
+faults.begun(__name__, "gwi.pipeline")
 import argparse
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -44,7 +46,7 @@ def _report(args):
     "Tables, figures and page of what is there."
     from gwi.pipeline import results
     _use_profile(args)
-    say_report(results.report_present(params.load()))
+    with faults.alone(params.load().profile): say_report(results.report_present(params.load()))
 
 def _compare(args):
     "The rows against the committed ones."
@@ -97,13 +99,9 @@ def main(argv=None):
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if args.params: os.environ["GWI_PARAMS"] = args.params
     if args.minutes is not None: os.environ["GWI_UNTIL"] = str(time.time() + 60 * args.minutes)
-    try: status = _run(args)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on", flush=True)
-        status = 130
-    except SyntaxError as e: parser.exit(2, f"gwi.pipeline: {_broken_module(e)}\n")
-    except (ValueError, RuntimeError, OSError, subprocess.CalledProcessError) as e:
-        parser.exit(2, f"gwi.pipeline: {e}\n")
+    with faults.command("gwi.pipeline"):
+        try: status = _run(args)
+        except SyntaxError as e: parser.exit(2, f"gwi.pipeline: {_broken_module(e)}\n")
     if status: sys.exit(status)
 
 def _run(args) -> int|None: # the status to end with

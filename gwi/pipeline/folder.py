@@ -23,10 +23,11 @@ from ..extras import needs
 needs("pipeline", "yaml", by="gwi.pipeline")
 import yaml
 
-from .. import params, paths
+from .. import faults, params, paths
 from ..checks import NO_PROFILES
 from ..console import side_by_side
 from ..data import datasets
+from ..data.bounded import content
 from ..data.catalogue import CATALOGUE
 from ..data.depth import look_for_depth, may_be_deep, said
 from ..data.download import replacing
@@ -36,7 +37,7 @@ from ..data.packed import tree_of
 from ..data.repeats import Repeats, repeats_of
 from ..data.streaming import opened
 from ..paths import ConfigError, atomic_write
-from .reproduce import check_place, reproduce_part, say_report
+from .reproduce import check_place, passing_on, reproduce_part, say_report
 from .stages import write_pipelines
 
 # %% ../../nbs/pipeline/405_folder.ipynb #4789baea
@@ -93,12 +94,13 @@ def _listed(root:Path, splits:str|None=None) -> Layout:
     except ValueError as e: raise ConfigError(f"DATA: {e}") from None
     if layout.folders:
         _check_split(root, layout)
+        if len(layout.classes) < 2: raise ConfigError(_one_class(root, layout.classes[0]))
         return layout
     if len(folders) == 1: raise ConfigError(_one_class(root, folders[0]))
     return Layout({("", class_name(kind)): [] for kind in folders} | layout.files, layout.notes, {})
 
 def _one_class(root, kind):
-    has_folders = any(f.is_dir() for f in (root / kind).iterdir())
+    has_folders = (root / kind).is_dir() and any(f.is_dir() for f in (root / kind).iterdir())
     meant = f"; or is DATA={root / kind} meant?" if has_folders else ""
     return f"DATA: {root} holds one class only, {kind!r}; at least two are needed, a folder each{meant}"
 
@@ -131,8 +133,8 @@ def _decoded(root, names, white=None) -> tuple: # of each image: shorter side in
 
 def _examined(file, white): # -> (shorter side in pixels, digest), or the error
     try:
-        content = file.read_bytes()
-        return min(opened(BytesIO(content), str(file), white).size), hashlib.sha256(content).hexdigest()
+        held = content(file)
+        return min(opened(BytesIO(held), str(file), white).size), hashlib.sha256(held).hexdigest()
     except (ValueError, OSError) as e: return e
 
 # %% ../../nbs/pipeline/405_folder.ipynb #0db9b7ef
@@ -360,6 +362,10 @@ def report_folder(path, # of the images
                  ) -> int: # the status to end with
     "A folder of images in, results/<name>/report.html out. ConfigError for a folder or a name that cannot be used."
     check_place()
+    chosen = profile_name(name, Path(path).expanduser().absolute())
+    with faults.alone(chosen), passing_on(): return _report_folder(path, name, jobs, splits)
+
+def _report_folder(path, name, jobs, splits):
     name, lines = prepare_folder(path, name, splits)
     print(*lines, sep="\n", flush=True)
     write_pipelines([name], keep_settings=_is_made(name))

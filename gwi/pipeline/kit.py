@@ -6,6 +6,9 @@
 __all__ = ['MARK', 'COMMANDS', 'needed_by', 'bare_python', 'rehearse', 'study', 'with_data', 'main']
 
 # %% ../../nbs/pipeline/455_kit.ipynb #2c38a3ca
+from .. import faults
+
+faults.begun(__name__, "gwi.pipeline.kit")
 import argparse
 import importlib.metadata
 import os
@@ -190,4 +193,4 @@ def main(argv=None):
         parser.exit(2, f"gwi.pipeline.kit: {e}\n")
 
 # %% ../../nbs/pipeline/455_kit.ipynb #50a5f8e7
-if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file
+if __name__ == "__main__" and "__file__" in globals(): faults.program(main, "gwi.pipeline.kit")  # no notebook

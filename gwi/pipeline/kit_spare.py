@@ -20,15 +20,18 @@ from .. import paths
 from ..console import progress
 
 # %% ../../nbs/pipeline/420_kit_spare.ipynb #19b76e62
+_SETTINGS = "from pydantic import TypeAdapter"  # all four are taken, or none: each works with its own versions alone
 PROBES = {
     "yaml": "import yaml",
+    **dict.fromkeys(("annotated_types", "typing_inspection", "pydantic_core", "pydantic"), _SETTINGS),
     "fastcore": "from fastcore.basics import patch",
     "safetensors": "import safetensors.torch",
     "PIL": "from PIL import Image, ImageOps",
     "scipy": "from scipy import ndimage, sparse, special",
     "pyautoattack": "import pyautoattack",
 }  # package -> what that machine is asked to run; if that fails, ours is put on its path
-COMPILED = {"PIL": "pillow", "scipy": "scipy"}  # package -> its distribution; bound to one version of Python
+COMPILED = {"PIL": "pillow", "scipy": "scipy", "pydantic_core": "pydantic_core"}  # package -> its distribution; bound
+# to one version of Python
 SCIPY = ("_lib", "ndimage", "sparse", "special")  # what of it is taken, beside the files at its top
 TOO_LARGE = ("_avif", "libavif", "cython_special")  # parts of file names: nothing of ours reads such images
 

@@ -9,13 +9,14 @@ __all__ = ['KERNEL', 'StageError', 'parameter_names', 'clean_copy', 'followed', 
 # %% ../../nbs/pipeline/395_notebooks.ipynb #61a452e9
 import os
 import re
+import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .. import console, methods, params, paths
+from .. import console, faults, methods, params, paths
 from ..extras import needs
 from ..paths import atomic_write
 from .stages import CODE, NOTEBOOKS, SHARED, check_code, check_in_use, row_files, stage_name, write_code
@@ -90,6 +91,34 @@ def _failure(error, source, copy, parameters):
     return (f"{source.name} failed in cell {error.cell_index} (parameters {parameters})\n"
             f"{error.ename}: {first}\nexecuted copy: {near(copy)}")
 
+# %% ../../nbs/pipeline/395_notebooks.ipynb #c0ef0002
+def _kernels() -> list[int]: # process ids
+    "The processes that this one has begun."
+    return [int(pid) for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
+
+def _interrupt(ended):
+    while not ended.is_set():
+        for pid in _kernels():
+            with suppress(ProcessLookupError): os.kill(pid, signal.SIGINT)
+        ended.wait(5)
+
+@contextmanager
+def _interrupting(): # yields a list: what has come
+    "Inside, Ctrl-C and SIGTERM interrupt the kernel."
+    came, ended = [], threading.Event()
+    def pass_on(number, frame):
+        if not _kernels() or len(came) > 2: raise KeyboardInterrupt
+        if not came: threading.Thread(target=_interrupt, args=(ended,), daemon=True).start()
+        came.append(number)
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    old = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try: yield came
+    finally:
+        ended.set()
+        for number, handler in old.items(): signal.signal(number, handler)
+
 # %% ../../nbs/pipeline/395_notebooks.ipynb #71aeb868
 def run_notebook(source:Path, # the notebook
                  copy:Path, # where its executed copy is kept
@@ -102,13 +131,17 @@ def run_notebook(source:Path, # the notebook
     unknown = sorted(set(parameters) - set(names))
     if unknown: raise StageError(f"{source.name} has no parameter {unknown[0]!r}; it has {', '.join(names)}")
     copy.parent.mkdir(parents=True, exist_ok=True)
-    with followed(log):
+    with followed(log), _interrupting() as came:
         os.environ.update({"GWI_LOG": str(log), "GWI_ROOT": str(paths.root())})
         try: papermill.execute_notebook(source, copy, parameters, kernel_name="python3", cwd=paths.root(),
                                         progress_bar=False, request_save_on_cell_execute=False,
                                         extra_arguments=["--IPKernelApp.log_level=40"])
         except papermill.PapermillExecutionError as e:
+            if came: raise KeyboardInterrupt(e.evalue) from None
             raise StageError(_failure(e, source, copy, parameters)) from None
+        except Exception:
+            if came: raise KeyboardInterrupt from None  # the kernel ended before it had begun
+            raise
         finally:
             if copy.exists(): atomic_write(copy, nbformat.writes(clean_copy(nbformat.read(copy, 4))) + "\n")
 
@@ -210,5 +243,6 @@ def run_stage(stage:str, # "code", "rows" or a key of NOTEBOOKS
     s = params.load()
     check_in_use(s)
     check_code(stage)
-    if stage == "rows": return _gather(s)
-    _run_experiment(s, stage, group)
+    with faults.alone(f"{s.profile}/{_part(s, stage)}/{stage_name(stage, group)}"):
+        if stage == "rows": return _gather(s)
+        _run_experiment(s, stage, group)

@@ -10,6 +10,7 @@ __all__ = ['METRICS_SHOWN', 'PLOTTED', 'Unfinished', 'results_root', 'draft_root
 # %% ../../nbs/pipeline/390_results.ipynb #01fcceb3
 import io
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -192,6 +193,10 @@ def committed_rows(s) -> pd.DataFrame|None: # None: git has none
     "The rows of the profile at git's HEAD."
     file = f"results/{s.profile}/rows.csv"
     shown = subprocess.run(["git", "show", f"HEAD:./{file}"], cwd=paths.root(), capture_output=True, text=True)
+    is_absent = re.search("does not exist in|exists on disk, but not in", shown.stderr)
+    if shown.returncode and not is_absent:
+        reason = " ".join(shown.stderr.split())[:300]
+        raise ValueError(f"the rows of {s.profile} are there, but NOT compared with the committed ones: git: {reason}")
     if shown.returncode: return None
     return validate(pd.read_csv(io.StringIO(shown.stdout), dtype=str, keep_default_na=False), file)
 

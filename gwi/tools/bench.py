@@ -11,6 +11,9 @@ __all__ = ['STEP_RATIOS', 'SLOW', 'PUBLISHED_SCRIPT', 'LIBRARY', 'NETWORKS', 'FI
            'speed_rows', 'merge', 'write_origin', 'bench', 'main']
 
 # %% ../../nbs/tools/530_bench.ipynb #329b342b
+from .. import faults
+
+faults.begun(__name__, "gwi.tools.bench")
 import argparse
 import csv
 import io
@@ -391,4 +394,4 @@ def main(argv=None):
     except (ValueError, FileNotFoundError) as e: parser.exit(2, f"gwi.tools.bench: {e}\n")
 
 # %% ../../nbs/tools/530_bench.ipynb #c886eb3b
-if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file
+if __name__ == "__main__" and "__file__" in globals(): faults.program(main, "gwi.tools.bench")  # no notebook

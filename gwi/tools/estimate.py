@@ -10,6 +10,9 @@ __all__ = ['GRADIENTS', 'SQUARE', 'MOMENT', 'OVERHEAD', 'EVALUATING', 'WAVES', '
            'Arithmetic', 'Work', 'device_work', 'gpu_seconds', 'gpu_text', 'print_estimates', 'main']
 
 # %% ../../nbs/tools/560_estimate.ipynb #59aa0003
+from .. import faults
+
+faults.begun(__name__, "gwi.tools.estimate")
 import argparse
 from collections import Counter
 from dataclasses import replace
@@ -349,4 +352,4 @@ def main(argv=None):
     except (ValueError, FileNotFoundError) as e: parser.exit(2, f"gwi.tools.estimate: {e}\n")
 
 # %% ../../nbs/tools/560_estimate.ipynb #59aa0014
-if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file
+if __name__ == "__main__" and "__file__" in globals(): faults.program(main, "gwi.tools.estimate")  # no notebook

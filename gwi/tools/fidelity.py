@@ -8,11 +8,13 @@ __all__ = ['CHECKS', 'ABOUT', 'ARGUMENTS', 'loss_and_gradients', 'gradients_apar
            'corruption_errors_of', 'weights', 'run', 'check_files', 'write_csv', 'print_checks', 'main']
 
 # %% ../../nbs/tools/535_fidelity.ipynb #7aae71cb
+from .. import faults
+
+faults.begun(__name__, "gwi.tools.fidelity")
 import argparse
 import csv
 import io
 import math
-import sys
 import time
 from copy import deepcopy
 from functools import lru_cache
@@ -283,4 +285,4 @@ def main(argv=None) -> int: # exit status
     return 0 if print_checks(args.only, options, args.out) else 1
 
 # %% ../../nbs/tools/535_fidelity.ipynb #d035e622
-if __name__ == "__main__" and "__file__" in globals(): sys.exit(main())  # a notebook is __main__ too, but no file
+if __name__ == "__main__" and "__file__" in globals(): faults.program(main, "gwi.tools.fidelity")  # no notebook

@@ -7,8 +7,10 @@ __all__ = ['ACTIVATIONS', 'NORMS', 'POOLS', 'HEADS', 'PRECISIONS', 'Draws', 'ran
            'plain_gradients', 'complaints', 'judge', 'fuzz', 'main']
 
 # %% ../../nbs/tools/470_fuzz.ipynb #710d44c1
+from .. import faults
+
+faults.begun(__name__, "gwi.tools.fuzz")
 import argparse
-import sys
 import time
 import traceback
 from collections import Counter
@@ -263,4 +265,4 @@ def main(arguments:list[str]|None=None) -> int: # 1 if something is wrong
     print(f"{len(wrong)} of {counts.total()} cases are wrong: {kinds}")
     return int(bool(wrong))
 
-if __name__ == "__main__" and "__file__" in globals(): sys.exit(main())  # a notebook is __main__, too
+if __name__ == "__main__" and "__file__" in globals(): faults.program(main, "gwi.tools.fuzz")  # no notebook

@@ -6,6 +6,9 @@
 __all__ = ['ARMS', 'SEVERITY', 'run_of', 'updates_of', 'corrupted_sets', 'measured', 'compare', 'summary', 'main']
 
 # %% ../../nbs/tools/510_one_update.ipynb #083760c8
+from .. import faults
+
+faults.begun(__name__, "gwi.tools.one_update")
 import argparse
 import statistics
 import time
@@ -100,4 +103,4 @@ def main(argv=None):
     print(rows.round(3).to_csv(index=False))
     print(summary(rows).to_string(index=False))
 
-if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file
+if __name__ == "__main__" and "__file__" in globals(): faults.program(main, "gwi.tools.one_update")  # no notebook

@@ -8,6 +8,9 @@ __all__ = ['KINDS', 'recorded', 'stale', 'work_tree', 'side_of', 'start_side', '
            'known_digests', 'ledger_lines', 'add_lines', 'present_commit', 'prove', 'main']
 
 # %% ../../nbs/tools/550_prove.ipynb #1d30f578
+from .. import faults
+
+faults.begun(__name__, "gwi.tools.prove")
 import argparse
 import csv
 import io
@@ -311,4 +314,4 @@ def main(argv=None):
     sys.exit(not equal)
 
 # %% ../../nbs/tools/550_prove.ipynb #50a5f8e7
-if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file
+if __name__ == "__main__" and "__file__" in globals(): faults.program(main, "gwi.tools.prove")  # no notebook

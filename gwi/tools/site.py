@@ -7,6 +7,9 @@ __all__ = ['PAGES', 'LINKED', 'SETTINGS', 'write_notebooks', 'write_reference', 
            'setup', 'write_run_files', 'copy_files', 'run_sphinx', 'build', 'main']
 
 # %% ../../nbs/tools/555_site.ipynb #1b29f9d6
+from .. import faults
+
+faults.begun(__name__, "gwi.tools.site")
 import json
 import os
 import re
@@ -209,4 +212,4 @@ def main():
     n_pages, spent = sum(1 for _ in first.parent.rglob("*.html")), time.monotonic() - begin
     print(f"{first.relative_to(paths.root())}: {n_pages} pages, {size:.0f} MB, {spent:.0f} s")
 
-if __name__ == "__main__" and "__file__" in globals(): main()
+if __name__ == "__main__" and "__file__" in globals(): faults.program(main, "gwi.tools.site")

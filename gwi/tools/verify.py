@@ -9,6 +9,9 @@ __all__ = ['NEEDED', 'OWN', 'SAMPLE', 'EVALUATED', 'CELL_KEY', 'PROFILES', 'LIMI
            'agreement', 'verify_profile', 'verify_numbers', 'verify', 'card', 'publish', 'main']
 
 # %% ../../nbs/tools/540_verify.ipynb #024bac05
+from .. import faults
+
+faults.begun(__name__, "gwi.tools.verify")
 import argparse
 import csv
 import filecmp
@@ -338,4 +341,4 @@ def main(argv=None):
     if not well: parser.exit(1, "gwi.tools.verify: something differs, see above\n")
 
 # %% ../../nbs/tools/540_verify.ipynb #8bcc1056
-if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file
+if __name__ == "__main__" and "__file__" in globals(): faults.program(main, "gwi.tools.verify")  # no notebook

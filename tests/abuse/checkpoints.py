@@ -32,7 +32,8 @@ def project(folder):
                     train=replace(s.train, epochs=2, batch=25), inhibition=replace(s.inhibition, start=0.0, period=2))
         dataset, run = fetch(s.data, data_dir(s)), make_run(s, "gwi", 0)
         for step in (3, 5): train.train(run, dataset, stop=step)
-        files = [file.read_bytes() for file in (checkpoint.checkpoint_path(run), checkpoint.previous_path(run))]
+        last = checkpoint.checkpoint_path(run)
+    files = [file.read_bytes() for file in (last, checkpoint.previous_path(last))]
         train.train(run, dataset)
         return run, dataset, files, weights_path(run).read_bytes()
 
