@@ -33,7 +33,7 @@ def project(folder):
         dataset, run = fetch(s.data, data_dir(s)), make_run(s, "gwi", 0)
         for step in (3, 5): train.train(run, dataset, stop=step)
         last = checkpoint.checkpoint_path(run)
-    files = [file.read_bytes() for file in (last, checkpoint.previous_path(last))]
+        files = [file.read_bytes() for file in (last, checkpoint.previous_path(last))]
         train.train(run, dataset)
         return run, dataset, files, weights_path(run).read_bytes()
 
