@@ -1,5 +1,6 @@
 """What stops commands from outside: full and read-only disks, no rights, no git, a checkout of another user, Ctrl-C at
-any moment, the same command twice. Each ends in one line, without a traceback, and leaves nobody behind.
+any moment, the same command twice. Each ends in one line, without a traceback, and leaves nobody behind. Killed at any
+moment, a command leaves nothing of others changed, and may be given again.
 
 `python tests/abuse/system.py` tries all, in a copy of the project; what needs root is left out without it."""
 import contextlib
@@ -21,7 +22,7 @@ from unittest.mock import patch
 
 from gwi import faults, paths
 from tests.abuse.trying import counted
-from tests.end_to_end import copy_tree
+from tests.end_to_end import copy_tree, paint
 
 RUN = "digits-resnet8-gwi-s0"
 FETCH = ("from gwi import params; from gwi.data.fetch import fetch; from gwi.runs import data_dir; s = params.load(); "
@@ -31,7 +32,11 @@ IS_ROOT = not os.geteuid()
 WORDS = {"repro": ("-m", "gwi.pipeline", "repro", *TINY), "report": ("-m", "gwi.pipeline", "report", *TINY),
          "stages": ("-m", "gwi.pipeline", "stages", *TINY), "code": ("-m", "gwi.pipeline", "code"),
          "compare": ("-m", "gwi.pipeline", "compare", *TINY), "train": ("-m", "gwi.train", RUN, *TINY, "--fresh"),
-         "stage": ("-m", "gwi.pipeline", "train", "gwi", "--params", "profiles/tiny/params.yaml")}
+         "stage": ("-m", "gwi.pipeline", "train", "gwi", "--params", "profiles/tiny/params.yaml"),
+         "report-folder": ("-m", "gwi.pipeline", "report-folder", "--data", "../pets", "--jobs", "1"),
+         "pipelines": ("-m", "gwi.pipeline", "pipelines")}
+MOMENTS = {"train": 12, "stage": 16, "repro": 20, "report": 4, "stages": 3, "code": 3}  # the last after so many seconds
+OWN = ("results/tiny", "results/pets", "profiles/pets", "data/", "dvc.lock", "profiles/tiny/")  # what they may write
 
 
 def make_project(copy):
@@ -43,6 +48,7 @@ def make_project(copy):
     call(copy, "-m", "gwi.pipeline", "pipelines", *TINY)
     call(copy, "-c", FETCH, GWI_PARAMS="profiles/tiny/params.yaml")
     call(copy, "-m", "gwi.pipeline", "code")
+    paint(copy.parent / "pets", 0)
     commit(copy)
 
 
@@ -216,11 +222,43 @@ def digest(file): return hashlib.sha256(file.read_bytes()).hexdigest()
 
 def interrupts(copy):
     chance = random.Random(0)
-    for name, most in (("train", 12), ("stage", 16), ("repro", 30), ("report", 4), ("stages", 3), ("code", 3)):
+    for name, most in MOMENTS.items():
         for k in range(10):
             seconds, group = 0.3 + (k + chance.random()) * most / 10, bool(k % 2)
             title = f"{name}, {seconds:.1f} s{', as a terminal' * group}"
             yield title, lambda n=name, s=seconds, g=group: interrupted(copy, n, s, g)
+
+
+def killed(copy, name, seconds):
+    "Kill the command after some seconds: until then it was at work, and nothing of others is changed."
+    mark = str(uuid.uuid4())
+    process = subprocess.Popen([sys.executable, *WORDS[name]], cwd=copy, env=environment(copy, MARK=mark), text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGKILL)
+    for pid in processes(mark):
+        with contextlib.suppress(ProcessLookupError): os.kill(pid, signal.SIGKILL)
+    said, _ = process.communicate(timeout=60)
+    if process.returncode not in (0, -signal.SIGKILL): return True, f"stopped before: {said.strip()[-200:]!r}"
+    return True, touched(copy)
+
+
+def touched(copy):
+    "What of others is changed; None: nothing."
+    shown = subprocess.run(["git", "status", "--porcelain"], cwd=copy, capture_output=True, text=True, check=True).stdout
+    others = [line for line in shown.splitlines() if not line[3:].strip('"').startswith(OWN)]
+    return f"changed: {others[:5]}" if others else None
+
+
+def kills(copy):
+    "Each command ten times, and given again each time; what follows must not find itself locked out."
+    chance = random.Random(1)
+    for name, most in (MOMENTS | {"report-folder": 25, "pipelines": 4}).items():
+        for k in range(10):
+            seconds = 0.3 + (k + chance.random()) * most / 10
+            yield f"{name}, {seconds:.1f} s", lambda n=name, s=seconds: killed(copy, n, s)
+    for name in ("stages", "pipelines", "code", "report"):
+        yield f"{name}, afterwards", lambda n=name: (True, unclear(*reversed(call(copy, *WORDS[n])), (0,)))
 
 
 def twice(copy):
@@ -249,7 +287,7 @@ def twice(copy):
 
 def cases(copy):
     "(kind, name, what is done) of every case."
-    for kind in (errors, system, twice, interrupts):
+    for kind in (errors, system, twice, interrupts, kills):
         for name, work in kind(copy): yield kind.__name__, name, work
 
 
