@@ -1013,6 +1013,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                             'gwi.fields._spelt': ('fields.html#_spelt', 'gwi/fields.py'),
                             'gwi.fields._unknown': ('fields.html#_unknown', 'gwi/fields.py'),
                             'gwi.fields.between': ('fields.html#between', 'gwi/fields.py'),
+                            'gwi.fields.choices': ('fields.html#choices', 'gwi/fields.py'),
                             'gwi.fields.dotted': ('fields.html#dotted', 'gwi/fields.py'),
                             'gwi.fields.nearest': ('fields.html#nearest', 'gwi/fields.py'),
                             'gwi.fields.recorded': ('fields.html#recorded', 'gwi/fields.py'),

@@ -44,8 +44,8 @@ _CORRUPTED = (*_TESTING, *_CORRUPTING)
 _ATTACKED = (*_TESTING, "streams", "attack")
 _LOOKED_AT = (*_TESTING, "streams", *_INHIBITION)
 NEUTRAL = ("extras", "paths", "console", "faults", "devices", "methods", "protocols", "plain_yaml", "fields",
-           "settings", "params", "runs", "rows", "meaning", "data.download", "data.catalogue", "data.cifar",
-           "data.readers", "data.fetch")
+           "settings", "params", "runs", "surroundings", "rows", "meaning", "data.download", "data.catalogue",
+           "data.cifar", "data.readers", "data.fetch")
 
 # %% ../nbs/140_protocols.ipynb #dab36a3d
 _TABLE = (

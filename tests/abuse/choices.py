@@ -3,7 +3,6 @@ says; never something else."""
 import dataclasses
 import os
 import tempfile
-import typing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 import yaml
 
-from gwi import attack, augment, corruption, dropping, masks, models, objective, params, paths, train, updating
+from gwi import attack, augment, corruption, dropping, fields, masks, models, objective, params, paths, train, updating
 from gwi.data import known
 from gwi.data.fetch import fetch
 from gwi.evaluate import evaluate
@@ -67,23 +66,17 @@ def accepted(what, work): # yields what is wrong
     except Exception as error: yield f"{what}: {type(error).__name__}: {error}"
 
 
-def literal(section, key):
-    "The values that a setting's type lists; empty: it lists none."
-    kind = typing.get_type_hints(section)[key]
-    return typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
-
-
 def of_settings():
     "A choice that the settings allow and no table has; and one that no setting allows."
     small = params.profile_settings("small")
     for path, choices in objective.CHOICES.items():
         name, key = path.split(".")
-        found = literal(SECTIONS[name], key)
+        found = fields.choices(SECTIONS[name], key)
         if set(found) != set(choices): yield path, [f"{path}: the settings have {found}, the table {list(choices)}"]
         for method in ("gwi", "standard", "damped-view"):
             told = make_run(replace(small, **{name: replace(getattr(small, name), **{key: "xyz"})}), method, 0)
             yield path, refused(f"{path}, {method}", partial(train.start, told, None))
-    listed = [(name, f.name) for name, cls in SECTIONS.items() for f in dataclasses.fields(cls) if literal(cls, f.name)]
+    listed = [(name, f.name) for name, cls in SECTIONS.items() for f in dataclasses.fields(cls) if fields.choices(cls, f.name)]
     elsewhere = {("data", "source"), ("corruption", "constants")}  # looked up where they are used
     unlisted = [f"{a}.{b}" for a, b in listed if f"{a}.{b}" not in objective.CHOICES and (a, b) not in elsewhere]
     if unlisted: yield "settings", [f"{unlisted}: choices of the settings that no table is held against"]

@@ -199,7 +199,8 @@ def interrupted(copy, name, seconds, to_group, number=signal.SIGINT):
     "Send a signal after some seconds, to the process or as a terminal does to all of its group."
     mark, before = str(uuid.uuid4()), digest(copy / "params.yaml")
     process = subprocess.Popen([sys.executable, *WORDS[name]], cwd=copy, env=environment(copy, MARK=mark), text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     time.sleep(seconds)
     if to_group: os.killpg(process.pid, number)
     else: process.send_signal(number)
