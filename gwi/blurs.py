@@ -11,6 +11,7 @@ from functools import lru_cache, reduce
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from .extras import needs
 from .filters import banded, gaussian, in_levels, motion, pixel_grid, separable, zoom_bands, zoom_matrix
@@ -86,9 +87,10 @@ def _zoom_operator(h, w, end, step, device): # pixels, of `_zoom_matrices` -> sp
     return made.to(device)
 
 def _zoomed_one_by_one(images, end, step): # as for `zoom_blur`
-    total, factors = images.clone(), np.arange(1, end, step).tolist()
-    for factor in factors: total += banded(images, *(zoom_bands(n, factor, images.device) for n in images.shape[2:]))
-    return total.div_(len(factors) + 1)
+    def zoomed(factor): return banded(images, *(zoom_bands(n, factor, images.device) for n in images.shape[2:]))
+    first, *others = np.arange(1, end, step).tolist()
+    total = reduce(Tensor.add_, map(zoomed, others), zoomed(first))
+    return total.add_(images).div_(len(others) + 2)
 
 @in_levels
 def zoom_blur(images, draw, end, step): # last zoom factor (excluded), step of the factors
@@ -119,7 +121,7 @@ def glass_blur(levels, draw, sigma, delta, rounds): # pixels of the blurs, large
     steps = draw.uniform("steps", rounds, 2, h, w).mul_(2).mul_(delta).long().sub_(delta)
     rounds = [_copied_from(*steps[:, k].unbind(1), delta) for k in range(rounds)]
     source = reduce(lambda before, now: before.gather(1, now), rounds)
-    levels = levels.view(n, c, -1).gather(2, source[:, None].expand(n, c, -1))
+    levels = levels.reshape(n, c, -1).gather(2, source[:, None].expand(n, c, -1))
     return gaussian(levels.view(n, c, h, w), sigma)
 
 # %% ../nbs/157_blurs.ipynb #4d409266
