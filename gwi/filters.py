@@ -13,7 +13,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, wraps
+from functools import lru_cache, reduce, wraps
 
 import numpy as np
 import torch
@@ -273,35 +273,30 @@ def shifted(maps:Tensor, # [N,H,W]
 
 def _sobel(maps): # [N,H,W] -> [N,H,W] each, along columns and along rows
     "Sobel's gradients with a repeated border."
-    s = dict(zip(NEIGHBOURS, shifted(maps, border="replicate")))
-    dx = s[-1, 1] - s[-1, -1] + 2 * (s[0, 1] - s[0, -1]) + s[1, 1] - s[1, -1]
-    dy = s[1, -1] - s[-1, -1] + 2 * (s[1, 0] - s[-1, 0]) + s[1, 1] - s[-1, 1]
-    return dx, dy
+    padded = F.pad(maps[:, None], (1,) * 4, "replicate")[:, 0]
+    left, middle, right = (padded[:, :, k:k + maps.shape[2]] for k in range(3))
+    rise, smooth = right - left, (left + right).add_(middle, alpha=2)
+    return (rise[:, 2:] + rise[:, :-2]).add_(rise[:, 1:-1], alpha=2), smooth[:, 2:] - smooth[:, :-2]
 
 # %% ../nbs/145_filters.ipynb #f97746bf
-def _crests(dx, dy, size, low): # gradients and their size [N,H,W]; smallest size -> bool [N,H,W]
-    "Where the size is largest along the gradient's direction (tan 22.5° in 15 bits)."
-    n, i, j = places = (size > low).nonzero(as_tuple=True)  # few
-    padded = F.pad(size, (1,) * 4)
-    around = (n * padded.shape[1] + i + 1) * padded.shape[2] + j + 1
-    s = {(a, b): padded.take(around + a * padded.shape[2] + b) for a, b in NEIGHBOURS}
-    dx, dy, size = dx[places], dy[places], s[0, 0]
-    across = (size > s[0, -1]) & (size >= s[0, 1])
-    along = (size > s[-1, 0]) & (size >= s[1, 0])
-    falling, rising = (size > s[-1, -1]) & (size > s[1, 1]), (size > s[-1, 1]) & (size > s[1, -1])
-    diagonal = torch.where((dx < 0) == (dy < 0), falling, rising)
-    tangent, y = 13573 * dx.abs(), 32768 * dy.abs()
-    crest = torch.zeros(padded[:, 1:-1, 1:-1].shape, dtype=torch.bool, device=dx.device)
-    crest[places] = torch.where(y < tangent, across, torch.where(y - 65536 * dx.abs() > tangent, along, diagonal))
-    return crest
+def _rivals(dx, dy, x, y): # gradients and their absolute values [N,H,W] -> [N,H,W]
+    "What a crest's size must surpass: that of both neighbours in the gradient's direction (tan 22.5° in 15 bits)."
+    s = dict(zip(NEIGHBOURS, shifted(x + y)))
+    across, along = (torch.maximum(s[-a, -b], s[a, b] - 0.5) for a, b in ((0, 1), (1, 0)))  # there ties surpass
+    falling, rising = torch.maximum(s[-1, -1], s[1, 1]), torch.maximum(s[-1, 1], s[1, -1])
+    diagonal = torch.where(dx * dy < 0, rising, falling)
+    tangent, steep = 13573 * x, 32768 * y
+    return torch.where(steep < tangent, across, torch.where(steep - 65536 * x > tangent, along, diagonal))
 
-def _grown(here): # bool [N,H,W] -> the same, and the 8 neighbours
-    for axis in (1, 2):
-        n, wider = here.shape[axis] - 1, here.clone()
-        wider.narrow(axis, 1, n).logical_or_(here.narrow(axis, 0, n))
-        wider.narrow(axis, 0, n).logical_or_(here.narrow(axis, 1, n))
-        here = wider
-    return here
+def _joined(edge, weak): # bool [N,H,W], no pixel in both -> bool [N,H,W]
+    "The edge, and the weak pixels that hang together with it."
+    edge, weak = (F.pad(each, (1,) * 4) for each in (edge, weak))
+    flat, place = edge.view(-1), weak.view(-1).nonzero()[:, 0]  # few
+    around = torch.tensor([a * edge.shape[2] + b for a, b in NEIGHBOURS], device=edge.device)
+    while (found := flat.take(place[:, None] + around).any(1)).any():
+        flat[place[found]] = True
+        place = place[~found]
+    return edge[:, 1:-1, 1:-1]
 
 def canny(maps:Tensor, # [N,H,W] float, whole grey levels
           low:float, # candidates are stronger
@@ -309,52 +304,59 @@ def canny(maps:Tensor, # [N,H,W] float, whole grey levels
          ) -> Tensor: # bool [N,H,W]
     "Canny's edges as OpenCV finds them (L1 size of the gradient)."
     dx, dy = _sobel(maps.float())  # whole numbers below 2**24 all along: exact, at half the cost
-    size = dx.abs() + dy.abs()
-    candidate = _crests(dx, dy, size, low)
-    edge, grown = torch.zeros_like(candidate), candidate & (size > high)
-    while not torch.equal(edge, grown):
-        edge = grown
-        for _ in range(4): grown = _grown(grown) & candidate  # to compare costs as much as to grow
-    return edge
+    x, y = dx.abs(), dy.abs()
+    size, rivals = x + y, _rivals(dx, dy, x, y)
+    candidate, strong = (size > rivals.clamp(min=least) for least in (low, high))
+    return _joined(strong, candidate ^ strong)
 
 # %% ../nbs/145_filters.ipynb #b3987eee
-_STEPS = {(0, 1): 1, (1, 0): 1, (1, 1): 1.4, (1, -1): 1.4,
-          (1, 2): 2.1969, (2, 1): 2.1969, (1, -2): 2.1969, (2, -1): 2.1969}  # (rows, columns) -> pixels, both ways
+_STEPS = {1: ((0, 1), (1, 0)), 1.4: ((1, 1), (1, -1)),
+          2.1969: ((1, 2), (2, 1), (1, -2), (2, -1))}  # pixels -> (rows, columns), forth and back
 
-def _shorten(distance, a, b, cost): # [N,H,W]; pixels; of that jump
-    "In place: where coming from (row - a, column - b) is shorter."
-    h, w = (max(n - abs(jump), 0) for n, jump in zip(distance.shape[1:], (a, b)))
-    here, there = (distance[:, max(p, 0):max(p, 0) + h, max(q, 0):max(q, 0) + w] for p, q in ((a, b), (-a, -b)))
-    torch.minimum(here, there + cost, out=here)
+def _jumps(steps): # -> list of int
+    "Jumps of which some add up to every number of steps."
+    jumps = []
+    while (reached := sum(jumps)) < steps: jumps.append(min(reached + 1, steps - reached))
+    return jumps
+
+def _moves(width, limit): # of a row in the line; pixels -> [(pixels along the line of each direction, cost)]
+    return [([jump * (a * width + b) for a, b in steps], jump * round(pixels * 2**16))
+            for pixels, steps in _STEPS.items() for jump in _jumps(math.ceil(limit / pixels) - 1)]
 
 def chamfer_distance(edge:Tensor, # bool [N,H,W]
                      limit:float, # largest distance, pixels
-                    ) -> Tensor: # float64 [N,H,W], pixels
+                    ) -> Tensor: # float32 [N,H,W], pixels
     "Distance to the nearest edge by OpenCV's 5×5 chamfer steps (1, 1.4, 2.1969), in its 16-bit fixed point."
-    distance = torch.where(edge, 0.0, float(int(limit * 2**16)))  # float32: whole numbers below 2**24
-    for (a, b), pixels in _STEPS.items():
-        cost, jump, reached = round(pixels * 2**16), 1, 0
-        while reached * pixels < limit:
-            for way in (jump, -jump): _shorten(distance, way * a, way * b, jump * cost)
-            jump, reached = 2 * jump, reached + jump
-    return distance.double() / 2**16
+    (n, h, w), width = edge.shape, edge.shape[2] + math.ceil(limit)
+    moves = _moves(width, limit)
+    reach, length = max(max(places) for places, _ in moves), h * width
+    line = torch.full((n, length + 2 * reach), int(limit * 2**16), dtype=torch.float32, device=edge.device)
+    here = line.narrow(1, reach, length)  # whole numbers below 2**24: exact
+    inside = here.unflatten(1, (h, width))[:, :, :w]
+    inside.masked_fill_(edge, 0)
+    for places, cost in moves:
+        around = (line.narrow(1, reach + way * place, length) for place in places for way in (1, -1))
+        torch.minimum(here, reduce(torch.minimum, around).add_(cost), out=here)
+    return inside / 2**16
 
-def mean_of_neighbours(maps:Tensor) -> Tensor: # [N,H,W]
+def mean_of_neighbours(maps:Tensor, # [N,H,W]; a sum of nine does not round
+                      ) -> Tensor: # float64 [N,H,W]
     "Mean over 3×3 pixels, the border mirrored."
     maps = F.pad(maps[:, None], (1,) * 4, "reflect")[:, 0]
-    for axis in (1, 2):  # the numbers are whole, or of a few bits: no order of adding rounds
-        n = maps.shape[axis] - 2
-        maps = sum(maps.narrow(axis, k, n) for k in (1, 2)) + maps.narrow(axis, 0, n)
-    return maps / 9
+    for axis in (1, 2):
+        first, middle, last = (maps.narrow(axis, k, maps.shape[axis] - 2) for k in range(3))
+        maps = (first + last).add_(middle)
+    return maps.double().div_(9)
 
 # %% ../nbs/145_filters.ipynb #716b338f
-def equalize_histogram(maps:Tensor, # [N,H,W] float64, whole grey levels
-                      ) -> Tensor: # the same
-    "OpenCV's histogram equalisation: the darkest level that occurs becomes 0."
-    n, levels = len(maps), maps.reshape(len(maps), -1).long()
-    counts = torch.zeros(n, 256, dtype=maps.dtype, device=maps.device)
-    counts.scatter_add_(1, levels, torch.ones_like(levels, dtype=maps.dtype))
+def equalize_histogram(maps:Tensor, # [N,H,W], whole grey levels
+                      ) -> Tensor: # float32 [N,H,W], whole grey levels
+    "OpenCV's histogram equalisation: the darkest level that occurs becomes 0, a map of one level stays."
+    n, levels = len(maps), maps.reshape(len(maps), -1).int()
+    first = torch.arange(0, 256 * n, 256, dtype=torch.int32, device=maps.device)[:, None]
+    counts = torch.bincount((levels + first).view(-1), minlength=256 * n).view(n, 256).double()
     total = counts.sum(1, keepdim=True)
-    darkest = counts.gather(1, levels.amin(1, keepdim=True))
+    darkest = counts.gather(1, (counts > 0).int().argmax(1, keepdim=True))
     table = ((counts.cumsum(1) - darkest) * (255 / (total - darkest).clamp(min=1))).round()
-    return torch.where(darkest == total, levels.to(maps.dtype), table.gather(1, levels)).view_as(maps)
+    table = torch.where(darkest == total, torch.arange(256, device=maps.device), table)
+    return table.float().gather(1, levels.long()).view_as(maps)
