@@ -323,9 +323,9 @@ def _corrupted(stored, function, draw, constants): # uint8 [n,H,W,3] -> the same
     "A chunk of the images of `corrupt`."
     if hasattr(function, "as_stored"): return function.as_stored(stored, draw, *constants)
     levels = stored.permute(0, 3, 1, 2).contiguous().double()
-    if hasattr(function, "in_levels"): result = function.in_levels(levels, draw, *constants).clamp_(0, 255)
-    else: result = function(levels.div_(255), draw, *constants).clamp_(0, 1).mul_(255)
-    return _channels_last(result.add_(1e-3).short().byte())  # in place, as `truncate`; by way of short in half the time
+    if hasattr(function, "in_levels"): result = function.in_levels(levels, draw, *constants)
+    else: result = function(levels.div_(255), draw, *constants).mul_(255)
+    return _channels_last(result.add_(1e-3).int().clamp_(0, 255).byte())  # as `truncate`; integers are clipped faster
 
 def _at_a_time(function, images): # uint8 [N,H,W,3] -> images
     "Many on a GPU, for few launches; else what a processor's caches hold, unless a library sees single images anyhow."

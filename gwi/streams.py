@@ -72,7 +72,7 @@ def uniform(key:int|tuple, # from `seed_for`; of several each is for an equal pa
            ) -> Tensor: # [N,n] float32 in (0,1)
     "Uniform random numbers that are a pure function of key, sample index and column."
     rows = _hash(indices.long() ^ _hashed(key, indices))
-    bits = _shift(_mixed(rows[:, None] ^ _of_columns(n, indices.device)), 41)
+    bits = (_mixed(rows[:, None] ^ _of_columns(n, indices.device)) >> 41).int().bitwise_and_(2**23 - 1)
     return bits.float().add_(0.5).mul_(2.0**-23)  # 23 bits and a half: neither 0 nor 1 can come out
 
 def normal(key:int, # from `seed_for`

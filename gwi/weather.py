@@ -78,29 +78,48 @@ def frost(images, draw, share, weight, scale): # share of the image that stays; 
     return share * images + weight * pixels[position].permute(0, 3, 1, 2)
 
 # %% ../nbs/150_weather.ipynb #bad0c419
-def _plasma(u, decay): # float64 [N,S,S] in (0,1), S a power of two; shrinking of the reach -> [N,S,S] in [0,1]
-    "Diamond-square height maps, each stretched to [0,1] (CIFAR-C generator)."
-    heights, u, reach = u.new_zeros(len(u), 1, 1), 2 * u - 1, 100.0
-    while heights.shape[1] < u.shape[1]:  # each round twice as many rows and columns
-        corners, step = heights, u.shape[1] // heights.shape[1]
-        noise = reach * reach * u[:, ::step // 2, ::step // 2]
-        right, below = corners + corners.roll(-1, 2), corners + corners.roll(-1, 1)
-        centres = ((right + right.roll(-1, 1)) / 4).add_(noise[:, 1::2, 1::2])
-        heights = torch.empty_like(noise)
-        heights[:, ::2, ::2], heights[:, 1::2, 1::2] = corners, centres
-        heights[:, ::2, 1::2] = (centres + centres.roll(1, 1)).add_(right).div_(4).add_(noise[:, ::2, 1::2])
-        heights[:, 1::2, ::2] = (centres + centres.roll(1, 2)).add_(below).div_(4).add_(noise[:, 1::2, ::2])
-        reach /= decay
-    heights -= heights.amin((1, 2), keepdim=True)
-    return heights.div_(heights.amax((1, 2), keepdim=True))
+def _finer(corners, noise, reach): # [N,S,S]; [N,2S,2S] in (-½,½); of the noise -> [N,2S,2S]
+    "One round of diamond-square, on a torus."
+    def moved(total, i, j): return total.div_(4).add_(noise[:, i::2, j::2], alpha=2 * reach ** 2)
+    right, below = (corners + corners.roll(-1, axis) for axis in (2, 1))
+    centres = moved(right + right.roll(-1, 1), 1, 1)
+    heights = noise.new_empty(noise.shape)
+    heights[:, ::2, ::2], heights[:, 1::2, 1::2] = corners, centres
+    heights[:, ::2, 1::2] = moved((centres + centres.roll(1, 1)).add_(right), 0, 1)
+    heights[:, 1::2, ::2] = moved((centres + centres.roll(1, 2)).add_(below), 1, 0)
+    return heights
+
+def _rounds(noise, decay, heights): # float64 [N,S,S] in (-½,½); shrinking of the reach; [N,R,R] -> [N,S,S]
+    "The rounds from a map of R×R on."
+    while heights.shape[1] < noise.shape[1]:
+        step = noise.shape[1] // heights.shape[1] // 2
+        heights = _finer(heights, noise[:, ::step, ::step], 100 / decay ** math.log2(heights.shape[1]))
+    return heights
+
+@lru_cache(maxsize=32)
+def _first_rounds(side, decay, device): # -> [side²,side²]
+    "The rounds up to side×side, of each random number alone."
+    alone = torch.eye(side ** 2, dtype=torch.float64, device=device).view(-1, side, side)
+    return _rounds(alone, decay, alone.new_zeros(len(alone), 1, 1)).flatten(1)
+
+def _plasma(noise, decay): # float64 [N,S,S] in (-½,½), S a power of two; shrinking of the reach -> [N,S,S]
+    "Diamond-square height maps (CIFAR-C generator)."
+    side = min(16, noise.shape[1])
+    step = noise.shape[1] // side
+    first = noise[:, ::step, ::step].flatten(1) @ _first_rounds(side, decay, noise.device)
+    return _rounds(noise, decay, first.view(-1, side, side))
 
 # %% ../nbs/150_weather.ipynb #d346f979
-def fog(images, draw, amount, decay): # height of the map, decay of `_plasma`
+@in_levels
+def fog(levels, draw, amount, decay): # height of the map, which is stretched to [0,1]; decay of `_plasma`
     "A plasma is added, and the brightest value kept in place (CIFAR-C generator)."
-    side = 1 << (max(images.shape[2:]) - 1).bit_length()  # 32 for CIFAR, 256 for 224 pixels
-    heights = _plasma(draw.uniform("plasma", side, side), decay)[:, None, :images.shape[2], :images.shape[3]]
-    brightest = images.flatten(1).amax(1).view(-1, 1, 1, 1)
-    return (images + amount * heights).mul_(brightest).div_(brightest + amount)
+    side = 1 << (max(levels.shape[2:]) - 1).bit_length()  # 32 for CIFAR, 256 for 224 pixels
+    heights = _plasma(draw.uniform("plasma", side, side).sub_(0.5), decay)
+    low, high, brightest = (a.view(-1, 1, 1, 1) for a in (
+        heights.amin((1, 2)), heights.amax((1, 2)), levels.amax((1, 2, 3))))
+    share = brightest / (brightest + 255 * amount)
+    haze = (heights[:, None, :levels.shape[2], :levels.shape[3]] - low).mul_(255 * amount * share / (high - low))
+    return torch.addcmul(haze, levels, share)
 
 # %% ../nbs/150_weather.ipynb #3231cc8f
 def _rain(layer, strength): # float64 [N,H,W], thresholded noise; of the brightest drop -> [N,H,W] in [0,strength]
