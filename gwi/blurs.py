@@ -11,6 +11,7 @@ from functools import lru_cache, reduce
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from .extras import needs
 from .filters import banded, gaussian, in_levels, motion, pixel_grid, separable, zoom_bands, zoom_matrix
@@ -45,20 +46,20 @@ def _disk_matrices(n, radius, alias_sigma, side): # pixels; of the disk; 0: rows
     return np.stack([ndimage.correlate1d(np.eye(n), part, axis=0, mode="mirror") for part in parts])
 
 @lru_cache(maxsize=8)
-def _disk_spectrum(h, w, radius, alias_sigma, device): # pixels of the widened image; ... -> float64 [h,w//2+1,1]
-    "The Fourier transform of `disk` about the first pixel, which is real: the disk is even."
+def _disk_spectrum(h, w, radius, alias_sigma, device): # pixels of the widened image; ... -> float64 [h,w//2+1,2]
+    "The Fourier transform of `disk` about the first pixel, which is real as the disk is even; once for either part."
     kernel = torch.from_numpy(disk(radius, alias_sigma))
     about = F.pad(kernel, (0, w - len(kernel), 0, h - len(kernel))).roll((-(len(kernel) // 2),) * 2, (0, 1))
-    return torch.fft.rfft2(about).real[..., None].to(device)
+    return torch.fft.rfft2(about).real[..., None].repeat(1, 1, 2).to(device)
 
 def _through_spectrum(images, radius, alias_sigma): # as for `defocus_blur`
     needs("data", "scipy", by="defocus_blur")
     from scipy import fft
     (h, w), reach = images.shape[2:], len(disk(radius, alias_sigma)) // 2
-    size = [fft.next_fast_len(n + 2 * reach, real=True) for n in (h, w)]
-    spectrum = torch.fft.rfft2(F.pad(images, (reach,) * 4, "reflect"), s=size)
-    torch.view_as_real(spectrum).mul_(_disk_spectrum(*size, radius, alias_sigma, images.device))
-    return torch.fft.irfft2(spectrum, s=size)[:, :, reach:reach + h, reach:reach + w]
+    tall, wide = (fft.next_fast_len(n + 2 * reach, real=True) for n in (h, w))
+    spectrum = torch.fft.rfft2(F.pad(images, (reach, wide - w - reach, reach, tall - h - reach), "reflect"))
+    torch.view_as_real(spectrum).mul_(_disk_spectrum(tall, wide, radius, alias_sigma, images.device))
+    return torch.fft.irfft2(spectrum, s=(tall, wide))[:, :, reach:reach + h, reach:reach + w]
 
 @in_levels
 def defocus_blur(images, draw, radius, alias_sigma): # pixels
@@ -86,9 +87,10 @@ def _zoom_operator(h, w, end, step, device): # pixels, of `_zoom_matrices` -> sp
     return made.to(device)
 
 def _zoomed_one_by_one(images, end, step): # as for `zoom_blur`
-    total, factors = images.clone(), np.arange(1, end, step).tolist()
-    for factor in factors: total += banded(images, *(zoom_bands(n, factor, images.device) for n in images.shape[2:]))
-    return total.div_(len(factors) + 1)
+    def zoomed(factor): return banded(images, *(zoom_bands(n, factor, images.device) for n in images.shape[2:]))
+    first, *others = np.arange(1, end, step).tolist()
+    total = reduce(Tensor.add_, map(zoomed, others), zoomed(first))
+    return total.add_(images).div_(len(others) + 2)
 
 @in_levels
 def zoom_blur(images, draw, end, step): # last zoom factor (excluded), step of the factors
@@ -119,7 +121,7 @@ def glass_blur(levels, draw, sigma, delta, rounds): # pixels of the blurs, large
     steps = draw.uniform("steps", rounds, 2, h, w).mul_(2).mul_(delta).long().sub_(delta)
     rounds = [_copied_from(*steps[:, k].unbind(1), delta) for k in range(rounds)]
     source = reduce(lambda before, now: before.gather(1, now), rounds)
-    levels = levels.view(n, c, -1).gather(2, source[:, None].expand(n, c, -1))
+    levels = levels.reshape(n, c, -1).gather(2, source[:, None].expand(n, c, -1))
     return gaussian(levels.view(n, c, h, w), sigma)
 
 # %% ../nbs/157_blurs.ipynb #4d409266

@@ -13,7 +13,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, wraps
+from functools import lru_cache, reduce, wraps
 
 import numpy as np
 import torch
@@ -99,23 +99,23 @@ def bands(matrix:np.ndarray, # [H',H] float64
         parts.append((int(first), torch.from_numpy(block[:, first:end].copy()).to(device)))
     return parts
 
+def _turned(lines, parts): # [K,n]; from `bands`, of [m,n] -> [m,K]
+    "matrix @ lines.T: a product of few long rows takes two thirds of the time of one of many short ones."
+    result, end = lines.new_empty(sum(len(part) for _, part in parts), len(lines)), 0
+    for first, part in parts:
+        begin, end = end, end + len(part)
+        torch.mm(part, lines[:, first:first + part.shape[1]].T, out=result[begin:end])
+    return result
+
 def banded(images:Tensor, # [N,C,H,W] float64
            rows:list, # from `bands`, of [H',H]
            columns:list, # from `bands`, of [W',W]
           ) -> Tensor: # [N,C,H',W']
-    "rows @ images @ columns.T, from the blocks of both."
-    (n, c, h, w), end = images.shape, 0
-    images = images.reshape(-1, w)
-    wide = images.new_empty(len(images), sum(len(part) for _, part in columns))
-    for first, part in columns:
-        begin, end = end, end + len(part)
-        torch.mm(images[:, first:first + part.shape[1]], part.T, out=wide[:, begin:end])
-    wide, end = wide.view(n * c, h, -1), 0
-    result = images.new_empty(n * c, sum(len(part) for _, part in rows), wide.shape[2])
-    for first, part in rows:
-        begin, end = end, end + len(part)
-        torch.matmul(part, wide[:, first:first + part.shape[1]], out=result[:, begin:end])
-    return result.view(n, c, *result.shape[1:])
+    "rows @ images @ columns.T, from the blocks of both; in memory the channels are last."
+    n, c, h, w = images.shape
+    wide = _turned(images.reshape(-1, w), columns)  # [W',N*C*H]
+    tall = _turned(wide.view(-1, h), rows)          # [H',W'*N*C]
+    return tall.view(len(tall), len(wide), n, c).permute(2, 3, 0, 1)
 
 # %% ../nbs/145_filters.ipynb #534d95db
 @lru_cache(maxsize=64)
@@ -185,13 +185,14 @@ def resize_by_boxes(images:Tensor, # [N,C,H,W] float64, whole grey levels
     return whole(rows @ whole(images @ columns.T))
 
 @lru_cache(maxsize=64)
-def _enlarging(small, large): # (width, height) each -> a filter of Pillow
-    "BOX copies pixels when it enlarges. So does NEAREST, in a tenth of the time, and but for rounding the same ones."
+def _enlarging(small, large): # pixels of a side -> int32 [large]; a filter of Pillow
+    "Which pixel BOX copies when it enlarges. NEAREST takes a tenth of the time, and but for rounding copies the same."
     needs("data", "PIL", by="pixelate")
     from PIL import Image
-    places = Image.fromarray(np.arange(small[0] * small[1], dtype=np.int32).reshape(small[::-1]))
-    box, nearest = (np.asarray(places.resize(large, kind)) for kind in (Image.Resampling.BOX, Image.Resampling.NEAREST))
-    return Image.Resampling.NEAREST if np.array_equal(box, nearest) else Image.Resampling.BOX
+    box, nearest = Image.Resampling.BOX, Image.Resampling.NEAREST
+    places = Image.fromarray(np.arange(small, dtype=np.int32)[None])
+    copied, close = (np.asarray(places.resize((large, 1), kind))[0] for kind in (box, nearest))
+    return copied, nearest if np.array_equal(copied, close) else box
 
 def pixelated(image:np.ndarray, # uint8 [H,W,3]
               h:int, # pixels, at most H
@@ -200,8 +201,9 @@ def pixelated(image:np.ndarray, # uint8 [H,W,3]
     "Made smaller by Pillow's BOX filter, and as large again."
     needs("data", "PIL", by="pixelate")
     from PIL import Image
-    image = Image.fromarray(image)
-    return np.asarray(image.resize((w, h), Image.Resampling.BOX).resize(image.size, _enlarging((w, h), image.size)))
+    (rows, _), (_, kind) = _enlarging(h, len(image)), _enlarging(w, image.shape[1])
+    small = Image.fromarray(image).resize((w, h), Image.Resampling.BOX)
+    return np.asarray(small.resize((image.shape[1], h), kind)).take(rows, 0)  # whole rows are copied faster here
 
 # %% ../nbs/145_filters.ipynb #7fe2c29a
 def runs_around(images:Tensor, # [N,C,H,W]
@@ -273,35 +275,34 @@ def shifted(maps:Tensor, # [N,H,W]
 
 def _sobel(maps): # [N,H,W] -> [N,H,W] each, along columns and along rows
     "Sobel's gradients with a repeated border."
-    s = dict(zip(NEIGHBOURS, shifted(maps, border="replicate")))
-    dx = s[-1, 1] - s[-1, -1] + 2 * (s[0, 1] - s[0, -1]) + s[1, 1] - s[1, -1]
-    dy = s[1, -1] - s[-1, -1] + 2 * (s[1, 0] - s[-1, 0]) + s[1, 1] - s[-1, 1]
-    return dx, dy
+    padded = F.pad(maps[:, None], (1,) * 4, "replicate")[:, 0]
+    left, middle, right = (padded[:, :, k:k + maps.shape[2]] for k in range(3))
+    rise, smooth = right - left, (left + right).add_(middle, alpha=2)
+    return (rise[:, 2:] + rise[:, :-2]).add_(rise[:, 1:-1], alpha=2), smooth[:, 2:] - smooth[:, :-2]
 
 # %% ../nbs/145_filters.ipynb #f97746bf
-def _crests(dx, dy, size, low): # gradients and their size [N,H,W]; smallest size -> bool [N,H,W]
-    "Where the size is largest along the gradient's direction (tan 22.5° in 15 bits)."
-    n, i, j = places = (size > low).nonzero(as_tuple=True)  # few
-    padded = F.pad(size, (1,) * 4)
-    around = (n * padded.shape[1] + i + 1) * padded.shape[2] + j + 1
-    s = {(a, b): padded.take(around + a * padded.shape[2] + b) for a, b in NEIGHBOURS}
-    dx, dy, size = dx[places], dy[places], s[0, 0]
-    across = (size > s[0, -1]) & (size >= s[0, 1])
-    along = (size > s[-1, 0]) & (size >= s[1, 0])
-    falling, rising = (size > s[-1, -1]) & (size > s[1, 1]), (size > s[-1, 1]) & (size > s[1, -1])
-    diagonal = torch.where((dx < 0) == (dy < 0), falling, rising)
-    tangent, y = 13573 * dx.abs(), 32768 * dy.abs()
-    crest = torch.zeros(padded[:, 1:-1, 1:-1].shape, dtype=torch.bool, device=dx.device)
-    crest[places] = torch.where(y < tangent, across, torch.where(y - 65536 * dx.abs() > tangent, along, diagonal))
-    return crest
+def _chosen(sign, above, below): # whole numbers [N,H,W]; from -1 to 2**12 [N,H,W] each -> [N,H,W]
+    "`above` where the sign is positive, `below` where it is negative: torch.where is slow where it goes to and fro."
+    above = torch.add(above, sign.clamp(max=0), alpha=2**13)
+    return torch.maximum(above, torch.sub(below, sign.clamp(min=0), alpha=2**13))
 
-def _grown(here): # bool [N,H,W] -> the same, and the 8 neighbours
-    for axis in (1, 2):
-        n, wider = here.shape[axis] - 1, here.clone()
-        wider.narrow(axis, 1, n).logical_or_(here.narrow(axis, 0, n))
-        wider.narrow(axis, 0, n).logical_or_(here.narrow(axis, 1, n))
-        here = wider
-    return here
+def _rivals(dx, dy, x, y): # gradients and their absolute values [N,H,W] -> [N,H,W]
+    "What a crest's size must surpass: that of both neighbours in the gradient's direction (tan 22.5° in 15 bits)."
+    s = dict(zip(NEIGHBOURS, shifted(x + y)))
+    across, along = (torch.maximum(s[-a, -b], s[a, b] - 0.5) for a, b in ((0, 1), (1, 0)))  # there ties surpass
+    falling, rising = torch.maximum(s[-1, -1], s[1, 1]), torch.maximum(s[-1, 1], s[1, -1])
+    rise, tangent = 32768 * y, 13573 * x  # exact, so each sign below is right; none is 0 where it counts
+    uphill = _chosen(rise - 65536 * x - tangent, along, _chosen(dx * dy, falling, rising))
+    return _chosen(rise - tangent, uphill, across)
+
+def _joined(edge, weak): # bool [N,H,W], no pixel in both -> bool [N,H,W]
+    "The edge, and the weak pixels that hang together with it."
+    edge, weak = (F.pad(each, (1,) * 4) for each in (edge, weak))
+    flat, place = edge.view(-1), weak.view(-1).nonzero()[:, 0]  # few
+    around = place[:, None] + torch.tensor([a * edge.shape[2] + b for a, b in NEIGHBOURS], device=edge.device)
+    found = torch.zeros_like(place, dtype=torch.bool)
+    while not torch.equal(found, now := flat.take(around).any(1)): flat[place] = found = now
+    return edge[:, 1:-1, 1:-1]
 
 def canny(maps:Tensor, # [N,H,W] float, whole grey levels
           low:float, # candidates are stronger
@@ -309,52 +310,59 @@ def canny(maps:Tensor, # [N,H,W] float, whole grey levels
          ) -> Tensor: # bool [N,H,W]
     "Canny's edges as OpenCV finds them (L1 size of the gradient)."
     dx, dy = _sobel(maps.float())  # whole numbers below 2**24 all along: exact, at half the cost
-    size = dx.abs() + dy.abs()
-    candidate = _crests(dx, dy, size, low)
-    edge, grown = torch.zeros_like(candidate), candidate & (size > high)
-    while not torch.equal(edge, grown):
-        edge = grown
-        for _ in range(4): grown = _grown(grown) & candidate  # to compare costs as much as to grow
-    return edge
+    x, y = dx.abs(), dy.abs()
+    size, rivals = x + y, _rivals(dx, dy, x, y)
+    candidate, strong = (size > rivals.clamp(min=least) for least in (low, high))
+    return _joined(strong, candidate ^ strong)
 
 # %% ../nbs/145_filters.ipynb #b3987eee
-_STEPS = {(0, 1): 1, (1, 0): 1, (1, 1): 1.4, (1, -1): 1.4,
-          (1, 2): 2.1969, (2, 1): 2.1969, (1, -2): 2.1969, (2, -1): 2.1969}  # (rows, columns) -> pixels, both ways
+_STEPS = {1: ((0, 1), (1, 0)), 1.4: ((1, 1), (1, -1)),
+          2.1969: ((1, 2), (2, 1), (1, -2), (2, -1))}  # pixels -> (rows, columns), forth and back
 
-def _shorten(distance, a, b, cost): # [N,H,W]; pixels; of that jump
-    "In place: where coming from (row - a, column - b) is shorter."
-    h, w = (max(n - abs(jump), 0) for n, jump in zip(distance.shape[1:], (a, b)))
-    here, there = (distance[:, max(p, 0):max(p, 0) + h, max(q, 0):max(q, 0) + w] for p, q in ((a, b), (-a, -b)))
-    torch.minimum(here, there + cost, out=here)
+def _jumps(steps): # -> list of int
+    "Jumps of which some add up to every number of steps."
+    jumps = []
+    while (reached := sum(jumps)) < steps: jumps.append(min(reached + 1, steps - reached))
+    return jumps
+
+def _moves(width, limit): # of a row in the line; pixels -> [(pixels along the line of each direction, cost)]
+    return [([jump * (a * width + b) for a, b in steps], jump * round(pixels * 2**16))
+            for pixels, steps in _STEPS.items() for jump in _jumps(math.ceil(limit / pixels) - 1)]
 
 def chamfer_distance(edge:Tensor, # bool [N,H,W]
                      limit:float, # largest distance, pixels
-                    ) -> Tensor: # float64 [N,H,W], pixels
+                    ) -> Tensor: # float32 [N,H,W], pixels
     "Distance to the nearest edge by OpenCV's 5×5 chamfer steps (1, 1.4, 2.1969), in its 16-bit fixed point."
-    distance = torch.where(edge, 0.0, float(int(limit * 2**16)))  # float32: whole numbers below 2**24
-    for (a, b), pixels in _STEPS.items():
-        cost, jump, reached = round(pixels * 2**16), 1, 0
-        while reached * pixels < limit:
-            for way in (jump, -jump): _shorten(distance, way * a, way * b, jump * cost)
-            jump, reached = 2 * jump, reached + jump
-    return distance.double() / 2**16
+    (n, h, w), width = edge.shape, edge.shape[2] + math.ceil(limit)
+    moves = _moves(width, limit)
+    reach, length = max(max(places) for places, _ in moves), h * width
+    line = torch.full((n, length + 2 * reach), int(limit * 2**16), dtype=torch.float32, device=edge.device)
+    here = line.narrow(1, reach, length)  # whole numbers below 2**24: exact
+    inside = here.unflatten(1, (h, width))[:, :, :w]
+    inside.sub_(edge.view(torch.uint8).float(), alpha=int(limit * 2**16))  # masked_fill_ takes twice as long
+    for places, cost in moves:
+        around = (line.narrow(1, reach + way * place, length) for place in places for way in (1, -1))
+        torch.minimum(here, reduce(torch.minimum, around).add_(cost), out=here)
+    return inside / 2**16
 
-def mean_of_neighbours(maps:Tensor) -> Tensor: # [N,H,W]
+def mean_of_neighbours(maps:Tensor, # [N,H,W]; a sum of nine does not round
+                      ) -> Tensor: # float64 [N,H,W]
     "Mean over 3×3 pixels, the border mirrored."
     maps = F.pad(maps[:, None], (1,) * 4, "reflect")[:, 0]
-    for axis in (1, 2):  # the numbers are whole, or of a few bits: no order of adding rounds
-        n = maps.shape[axis] - 2
-        maps = sum(maps.narrow(axis, k, n) for k in (1, 2)) + maps.narrow(axis, 0, n)
-    return maps / 9
+    for axis in (1, 2):
+        first, middle, last = (maps.narrow(axis, k, maps.shape[axis] - 2) for k in range(3))
+        maps = (first + last).add_(middle)
+    return maps.double().div_(9)
 
 # %% ../nbs/145_filters.ipynb #716b338f
-def equalize_histogram(maps:Tensor, # [N,H,W] float64, whole grey levels
-                      ) -> Tensor: # the same
-    "OpenCV's histogram equalisation: the darkest level that occurs becomes 0."
-    n, levels = len(maps), maps.reshape(len(maps), -1).long()
-    counts = torch.zeros(n, 256, dtype=maps.dtype, device=maps.device)
-    counts.scatter_add_(1, levels, torch.ones_like(levels, dtype=maps.dtype))
+def equalize_histogram(maps:Tensor, # [N,H,W], whole grey levels
+                      ) -> Tensor: # float32 [N,H,W], whole grey levels
+    "OpenCV's histogram equalisation: the darkest level that occurs becomes 0, a map of one level stays."
+    n, levels = len(maps), maps.reshape(len(maps), -1).int()
+    first = torch.arange(0, 256 * n, 256, dtype=torch.int32, device=maps.device)[:, None]
+    counts = torch.bincount((levels + first).view(-1), minlength=256 * n).view(n, 256).double()
     total = counts.sum(1, keepdim=True)
-    darkest = counts.gather(1, levels.amin(1, keepdim=True))
+    darkest = counts.gather(1, (counts > 0).int().argmax(1, keepdim=True))
     table = ((counts.cumsum(1) - darkest) * (255 / (total - darkest).clamp(min=1))).round()
-    return torch.where(darkest == total, levels.to(maps.dtype), table.gather(1, levels)).view_as(maps)
+    table = torch.where(darkest == total, torch.arange(256, device=maps.device), table).float()
+    return table.gather(1, levels.long()).view_as(maps)

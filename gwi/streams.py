@@ -39,11 +39,15 @@ def _signed(x): return x - (1 << 64) if x >= 1 << 63 else x
 
 _GOLDEN, _MIX1, _MIX2 = map(_signed, (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
+def _mixed(x): # int64 -> int64
+    "The hash without its last step, which leaves the upper bits; in place, for passes over memory are all it costs."
+    x.add_(_GOLDEN)
+    x.bitwise_xor_(_shift(x, 30)).mul_(_MIX1)
+    return x.bitwise_xor_(_shift(x, 27)).mul_(_MIX2)
+
 def _hash(x:Tensor) -> Tensor: # int64 -> int64
     "SplitMix64's finaliser."
-    x = x + _GOLDEN  # the rest in place: passes over memory are all that it costs
-    x.bitwise_xor_(_shift(x, 30)).mul_(_MIX1)
-    x.bitwise_xor_(_shift(x, 27)).mul_(_MIX2)
+    x = _mixed(x.clone())
     return x.bitwise_xor_(_shift(x, 31))
 
 # %% ../nbs/015_streams.ipynb #6c26d0af
@@ -68,7 +72,7 @@ def uniform(key:int|tuple, # from `seed_for`; of several each is for an equal pa
            ) -> Tensor: # [N,n] float32 in (0,1)
     "Uniform random numbers that are a pure function of key, sample index and column."
     rows = _hash(indices.long() ^ _hashed(key, indices))
-    bits = _shift(_hash(rows[:, None] ^ _of_columns(n, indices.device)), 41)
+    bits = (_mixed(rows[:, None] ^ _of_columns(n, indices.device)) >> 41).int().bitwise_and_(2**23 - 1)
     return bits.float().add_(0.5).mul_(2.0**-23)  # 23 bits and a half: neither 0 nor 1 can come out
 
 def normal(key:int, # from `seed_for`

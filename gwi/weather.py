@@ -7,16 +7,18 @@ __all__ = ['OVERLAYS', 'snow', 'overlay_folder', 'frost', 'fog', 'spatter']
 
 # %% ../nbs/150_weather.ipynb #971b2276
 import importlib.util
+import math
 import os
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from .extras import needs
-from .filters import (banded, canny, chamfer_distance, equalize_histogram, gaussian, mean_of_neighbours, motion,
-                         pixel_grid, resize_matrix, shifted, truncate, zoom_bands)
+from .filters import (banded, canny, chamfer_distance, equalize_histogram, gaussian, in_levels, mean_of_neighbours,
+                         motion, pixel_grid, resize_matrix, shifted, truncate, zoom_bands)
 
 # %% ../nbs/150_weather.ipynb #5b0069d1
 def snow(images, draw, mean, spread, zoom, threshold, radius, sigma, share): # of the flakes; of the image that stays
@@ -24,7 +26,7 @@ def snow(images, draw, mean, spread, zoom, threshold, radius, sigma, share): # o
     h, w = images.shape[2:]
     layer = mean + spread * draw.normal("flakes", 1, h, w)
     layer = banded(layer, *(zoom_bands(side, zoom, images.device) for side in (h, w)))
-    layer = truncate(torch.where(layer < threshold, 0.0, layer)) / 255
+    layer = truncate(_from(layer, threshold)) / 255
     layer = motion(layer, -135 + 90 * draw.uniform("angle", 1)[:, 0], radius, sigma)
     layer = (layer * 255).round() / 255
     luma = 0.299 * images[:, :1] + 0.587 * images[:, 1:2] + 0.114 * images[:, 2:]
@@ -76,48 +78,70 @@ def frost(images, draw, share, weight, scale): # share of the image that stays; 
     return share * images + weight * pixels[position].permute(0, 3, 1, 2)
 
 # %% ../nbs/150_weather.ipynb #bad0c419
-def _plasma(u, decay): # float64 [N,S,S] in (0,1), S a power of two; shrinking of the reach -> [N,S,S] in [0,1]
-    "Diamond-square height maps, each stretched to [0,1] (CIFAR-C generator)."
-    heights, u, reach = u.new_zeros(len(u), 1, 1), 2 * u - 1, 100.0
-    while heights.shape[1] < u.shape[1]:  # each round twice as many rows and columns
-        corners, step = heights, u.shape[1] // heights.shape[1]
-        noise = reach * reach * u[:, ::step // 2, ::step // 2]
-        right, below = corners + corners.roll(-1, 2), corners + corners.roll(-1, 1)
-        centres = ((right + right.roll(-1, 1)) / 4).add_(noise[:, 1::2, 1::2])
-        heights = torch.empty_like(noise)
-        heights[:, ::2, ::2], heights[:, 1::2, 1::2] = corners, centres
-        heights[:, ::2, 1::2] = (centres + centres.roll(1, 1)).add_(right).div_(4).add_(noise[:, ::2, 1::2])
-        heights[:, 1::2, ::2] = (centres + centres.roll(1, 2)).add_(below).div_(4).add_(noise[:, 1::2, ::2])
-        reach /= decay
-    heights -= heights.amin((1, 2), keepdim=True)
-    return heights.div_(heights.amax((1, 2), keepdim=True))
+def _finer(corners, noise, reach): # [N,S,S]; [N,2S,2S] in (-½,½); of the noise -> [N,2S,2S]
+    "One round of diamond-square, on a torus."
+    def moved(total, i, j): return total.div_(4).add_(noise[:, i::2, j::2], alpha=2 * reach ** 2)
+    right, below = (corners + corners.roll(-1, axis) for axis in (2, 1))
+    centres = moved(right + right.roll(-1, 1), 1, 1)
+    heights = noise.new_empty(noise.shape)
+    heights[:, ::2, ::2], heights[:, 1::2, 1::2] = corners, centres
+    heights[:, ::2, 1::2] = moved((centres + centres.roll(1, 1)).add_(right), 0, 1)
+    heights[:, 1::2, ::2] = moved((centres + centres.roll(1, 2)).add_(below), 1, 0)
+    return heights
+
+def _rounds(noise, decay, heights): # float64 [N,S,S] in (-½,½); shrinking of the reach; [N,R,R] -> [N,S,S]
+    "The rounds from a map of R×R on."
+    while heights.shape[1] < noise.shape[1]:
+        step = noise.shape[1] // heights.shape[1] // 2
+        heights = _finer(heights, noise[:, ::step, ::step], 100 / decay ** math.log2(heights.shape[1]))
+    return heights
+
+@lru_cache(maxsize=32)
+def _first_rounds(side, decay, device): # -> [side²,side²]
+    "The rounds up to side×side, of each random number alone."
+    alone = torch.eye(side ** 2, dtype=torch.float64, device=device).view(-1, side, side)
+    return _rounds(alone, decay, alone.new_zeros(len(alone), 1, 1)).flatten(1)
+
+def _plasma(noise, decay): # float64 [N,S,S] in (-½,½), S a power of two; shrinking of the reach -> [N,S,S]
+    "Diamond-square height maps (CIFAR-C generator)."
+    side = min(16, noise.shape[1])
+    step = noise.shape[1] // side
+    first = noise[:, ::step, ::step].flatten(1) @ _first_rounds(side, decay, noise.device)
+    return _rounds(noise, decay, first.view(-1, side, side))
 
 # %% ../nbs/150_weather.ipynb #d346f979
-def fog(images, draw, amount, decay): # height of the map, decay of `_plasma`
+@in_levels
+def fog(levels, draw, amount, decay): # height of the map, which is stretched to [0,1]; decay of `_plasma`
     "A plasma is added, and the brightest value kept in place (CIFAR-C generator)."
-    side = 1 << (max(images.shape[2:]) - 1).bit_length()  # 32 for CIFAR, 256 for 224 pixels
-    heights = _plasma(draw.uniform("plasma", side, side), decay)[:, None, :images.shape[2], :images.shape[3]]
-    brightest = images.flatten(1).amax(1).view(-1, 1, 1, 1)
-    return (images + amount * heights).mul_(brightest).div_(brightest + amount)
+    side = 1 << (max(levels.shape[2:]) - 1).bit_length()  # 32 for CIFAR, 256 for 224 pixels
+    heights = _plasma(draw.uniform("plasma", side, side).sub_(0.5), decay)
+    low, high, brightest = (a.view(-1, 1, 1, 1) for a in (
+        heights.amin((1, 2)), heights.amax((1, 2)), levels.amax((1, 2, 3))))
+    share = brightest / (brightest + 255 * amount)
+    haze = (heights[:, None, :levels.shape[2], :levels.shape[3]] - low).mul_(255 * amount * share / (high - low))
+    return torch.addcmul(haze, levels, share)
 
 # %% ../nbs/150_weather.ipynb #3231cc8f
 def _rain(layer, strength): # float64 [N,H,W], thresholded noise; of the brightest drop -> [N,H,W] in [0,strength]
     "How much water lies on each pixel (CIFAR-C generator)."
-    layer = (layer * 255 + 1e-3).floor()
-    layer -= (layer / 256).floor() * 256  # NumPy's cast wraps round
-    near = equalize_histogram((mean_of_neighbours(chamfer_distance(canny(layer, 50, 150), 20)) + 1e-4).floor())
-    above, left, here, right, below = shifted(near, [(-1, 0), (0, -1), (0, 0), (0, 1), (1, 0)], "reflect")
-    first, last = shifted(near, [(-1, -1), (1, 1)], "reflect")
+    layer = (layer * 255).add_(1e-3).short().byte().float()  # NumPy's cast to uint8 wraps round
+    near = mean_of_neighbours(chamfer_distance(canny(layer, 50, 150), 20)).add_(1e-4)
+    first, above, _, left, here, right, _, below, last = shifted(equalize_histogram(near), border="reflect")
     emboss = (last - first).mul_(2).add_(here).add_(right).add_(below).sub_(above).sub_(left)
-    water = layer * mean_of_neighbours(emboss.clamp_(0, 255)).round()
-    return water / water.amax((1, 2), keepdim=True).clamp(min=1e-9) * strength
+    water = mean_of_neighbours(emboss.clamp_(0, 255)).round_().mul_(layer)
+    return water.mul_(strength / water.amax((1, 2), keepdim=True).clamp(min=1e-9))
 
-def spatter(images, draw, mean, spread, sigma, threshold, strength, mud): # of the noise; of its blobs; mud or rain
+def _from(maps, least): # float64 -> the same
+    "What is smaller becomes 0, in a third of the time of a comparison and a choice."
+    return F.threshold(maps, math.nextafter(least, -math.inf), 0)
+
+@in_levels
+def spatter(levels, draw, mean, spread, sigma, threshold, strength, mud): # of the noise; of its blobs; mud or rain
     "Rain or mud on the lens (CIFAR-C generator)."
-    layer = gaussian(mean + spread * draw.normal("layer", 1, *images.shape[2:]), sigma)
-    layer = torch.where(layer < threshold, 0.0, layer)
-    colour = images.new_tensor((63, 42, 20) if mud else (175, 238, 238)).view(1, 3, 1, 1) / 255
-    if not mud: return images + _rain(layer[:, 0], strength)[:, None] * colour
-    cover = gaussian((layer > threshold).to(images.dtype), strength)
-    cover = torch.where(cover < 0.8, 0.0, cover)
-    return images * (1 - cover) + colour * cover
+    layer = gaussian(draw.normal("layer", 1, *levels.shape[2:]).mul_(spread).add_(mean), sigma)
+    layer = _from(layer, threshold)
+    colour = levels.new_tensor((63, 42, 20) if mud else (175, 238, 238)).view(1, 3, 1, 1)
+    if not mud: return levels.addcmul(_rain(layer[:, 0], strength)[:, None], colour)
+    cover = gaussian((layer > threshold).to(levels.dtype), strength)
+    cover = _from(cover, 0.8)
+    return (levels * (1 - cover)).addcmul_(cover, colour)

@@ -8,9 +8,6 @@ __all__ = ['STEPS', 'N_BATCH', 'N_TEST', 'MINI', 'DATA', 'NOT_TRAINED', 'TRAINED
            'train_case', 'network_case', 'rows_case', 'case_names', 'run_case', 'main']
 
 # %% ../../nbs/tools/545_side.ipynb #92c24867
-from .. import faults
-
-faults.begun(__name__, "gwi.tools.side")
 import argparse
 import hashlib
 import importlib
@@ -224,4 +221,4 @@ def _save_weights(desk, case, step, path):
     torch.save(desk.training.model.state_dict(), path)
 
 # %% ../../nbs/tools/545_side.ipynb #a147a770
-if __name__ == "__main__" and "__file__" in globals(): faults.program(main, "gwi.tools.side")  # no notebook
+if __name__ == "__main__" and "__file__" in globals(): main()  # no notebook, and no module: a file that is run
