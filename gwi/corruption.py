@@ -162,7 +162,7 @@ def _by_torchvision(image, quality): # as for `through_jpeg`
 
 @cache
 def _codec(quality): # -> one of the two
-    "torchvision takes half the time. It serves where it is there and gives what Pillow gives, as with the same libjpeg."
+    "torchvision takes half the time. It serves where it gives what Pillow gives, as it does with the same libjpeg."
     noise = np.random.default_rng(0).integers(0, 256, (41, 58, 3), np.uint8)
     try: is_same = np.array_equal(_by_torchvision(noise, quality), _by_pillow(noise, quality))
     except (ImportError, AttributeError, RuntimeError): is_same = False  # not installed, or built without JPEG

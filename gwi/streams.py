@@ -40,7 +40,7 @@ def _signed(x): return x - (1 << 64) if x >= 1 << 63 else x
 _GOLDEN, _MIX1, _MIX2 = map(_signed, (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 def _mixed(x): # int64 -> int64
-    "In place, for passes over memory are all that it costs: the hash without its last step, which keeps the upper bits."
+    "The hash without its last step, which leaves the upper bits; in place, for passes over memory are all it costs."
     x.add_(_GOLDEN)
     x.bitwise_xor_(_shift(x, 30)).mul_(_MIX1)
     return x.bitwise_xor_(_shift(x, 27)).mul_(_MIX2)
