@@ -21,6 +21,10 @@ from .filters import (banded, canny, chamfer_distance, equalize_histogram, gauss
                          motion, pixel_grid, resize_matrix, shifted, truncate, zoom_bands)
 
 # %% ../nbs/150_weather.ipynb #5b0069d1
+def _from(maps, least): # float64 -> the same
+    "What is smaller becomes 0, in a third of the time of a comparison and a choice."
+    return F.threshold(maps, math.nextafter(least, -math.inf), 0)
+
 def snow(images, draw, mean, spread, zoom, threshold, radius, sigma, share): # of the flakes; of the image that stays
     "Snow flakes before a whitened image (CIFAR-C generator)."
     h, w = images.shape[2:]
@@ -130,10 +134,6 @@ def _rain(layer, strength): # float64 [N,H,W], thresholded noise; of the brighte
     emboss = (last - first).mul_(2).add_(here).add_(right).add_(below).sub_(above).sub_(left)
     water = mean_of_neighbours(emboss.clamp_(0, 255)).round_().mul_(layer)
     return water.mul_(strength / water.amax((1, 2), keepdim=True).clamp(min=1e-9))
-
-def _from(maps, least): # float64 -> the same
-    "What is smaller becomes 0, in a third of the time of a comparison and a choice."
-    return F.threshold(maps, math.nextafter(least, -math.inf), 0)
 
 @in_levels
 def spatter(levels, draw, mean, spread, sigma, threshold, strength, mud): # of the noise; of its blobs; mud or rain
