@@ -84,7 +84,7 @@ def restore(s:Settings) -> int: # rows files that were written
         if rows.text_digest(text) != entry["rows"]:
             raise ConfigError(f"results/{s.profile}/rows.csv: {run.name}: {protocol}: not the rows that "
                               "provenance.jsonl names: one of both was edited; get them again from git")
-        origin = {key: value for key, value in entry.items() if key not in ("run", "protocol", "stage", "rows")}
+        origin = {key: value for key, value in entry.items() if key not in ("run", "protocol", "stage")}
         texts |= {path: text, path.with_suffix(".json"): json.dumps(origin, indent=1, sort_keys=True) + "\n"}
     for path, text in texts.items(): atomic_write(path, text)
     return len(texts) // 2
