@@ -11,7 +11,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from .. import params, paths, rows
+from .. import params, paths, rows, seal
 from ..console import progress
 from ..params import Settings
 from ..paths import ConfigError, atomic_write
@@ -90,13 +90,14 @@ def restore(s:Settings) -> int: # rows files that were written
     return len(texts) // 2
 
 def gather_complete(s:Settings):
-    "rows.csv and provenance.jsonl of the seeds that are complete here, of all parts of the profile."
+    "rows.csv and provenance.jsonl of the seeds that are complete here, of all parts of the profile, and their seal."
     suite, files = params.suite(s), []
     for part in suite:
         seeds = [[rows_path(*pair) for pair in files_of(part, seed)] for seed in part.seeds]
         files += [file for of_seed in seeds if all(f.is_file() for f in of_seed) for file in of_seed]
     rows.gather(files, results_dir(s))
     read_rows(results_dir(s))  # whatever breaks the contract is named here
+    seal.write_seal(results_dir(s))
 
 # %% ../../nbs/pipeline/450_kit_import.ipynb #eea99ba8
 def _check_contract(s, seeds, beside):
