@@ -217,9 +217,8 @@ def write_report(s, root:Path|None=None) -> Path: # report.html
     from gwi.report import page
     check_rows(s, root)
     found, home = current_rows(s, root), root or results_root()
-    first = partial(standing.warnings, s, root=home)
-    return page.write_page(found, params.suite(s), home, home / s.profile / "report.html", first=first,
-                           table=partial(tables.table, root=home))
+    return page.write_page(found, params.suite(s), home, home / s.profile / "report.html",
+                           partial(tables.table, root=home), partial(standing.warnings, s, root=home))
 
 def report_present(s:params.Settings # of a profile
                   ) -> Path: # report.html

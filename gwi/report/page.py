@@ -245,7 +245,7 @@ def page(rows:pd.DataFrame, # of one profile
          root, # results folder
          table=tables.table, # (rows, name) -> Table
          drawn=None, # HTML of the section of figures; default: every figure of the profile
-         first=None, # (rows) -> sentences that must stand above all else; default: none
+         warn=None, # (rows) -> sentences that must stand above all else; default: none
         ) -> str: # HTML
     "The whole page. ValueError if there are no rows of the profile's data sets and networks."
     root, profile, found = Path(root), suite[0].profile, []
@@ -262,7 +262,7 @@ def page(rows:pd.DataFrame, # of one profile
     sections = {title: "".join(part[title] for part in parts) for title in parts[0]}
     sections["About"] += _digest(root / profile) + _how_to_read()
     first, shown = _first_figure(root / profile / "figures") if drawn is None else ("", "")
-    sections["Verdict"] = warned(first(rows) if first else ()) + sections["Verdict"] + shown
+    sections["Verdict"] = warned(warn(rows) if warn else ()) + sections["Verdict"] + shown
     sections["Figures"] = drawings(root / profile / "figures", first=first) if drawn is None else drawn
     sections["Limits"] = f"<p>{plain(text('page.limits'))}</p>"
     sections["Settings"] = _settings([s for s, _ in found])
@@ -277,7 +277,7 @@ def write_page(rows:pd.DataFrame, # of one profile, from `read_rows`
                root, # results folder
                out, # the file
                table=tables.table, # (rows, name) -> Table
-               first=None, # (rows) -> sentences that must stand above all else; default: none
+               warn=None, # (rows) -> sentences that must stand above all else; default: none
               ) -> Path: # the file
     """All that the profile's rows say: one HTML file; of several studies it has the tables, and each has a file of its
     own beside it, with its figures, or they would be too large to send. ValueError without rows."""
@@ -286,9 +286,9 @@ def write_page(rows:pd.DataFrame, # of one profile, from `read_rows`
         links, folder = [], Path(root) / suite[0].profile / "figures"
         for suffix, part in several.items():
             file = out.with_name(out.stem + suffix + out.suffix)
-            atomic_write(file, page(part, suite, root, table, drawings(folder, suffix), first))
+            atomic_write(file, page(part, suite, root, table, drawings(folder, suffix), warn))
             title = f"{plain(label(part.dataset[0]))}, {plain(part.model[0])}"
             links.append(f'<li><a href="{plain(file.name)}">{title}</a></li>')
         drawn = f"<p>{text('page.studies')}</p><ul>{''.join(links)}</ul>"
-    atomic_write(out, page(rows, suite, root, table, drawn, first))
+    atomic_write(out, page(rows, suite, root, table, drawn, warn))
     return out

@@ -174,8 +174,8 @@ def copy_files(out:Path):
         write_run_files(profile, out / "results" / profile / "rows")
         suite, rows = zip(*computed(profile))
         rows = pd.concat(rows, ignore_index=True)
-        first = functools.partial(standing.warnings, suite[0])
-        page.write_page(rows, list(suite), results, out / f"{profile}.html", table_once, first)
+        warn = functools.partial(standing.warnings, suite[0])
+        page.write_page(rows, list(suite), results, out / f"{profile}.html", table_once, warn)
 
 # %% ../../nbs/tools/555_site.ipynb #58aa0006
 def run_sphinx(sources:Path, out:Path) -> str: # its warnings
