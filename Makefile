@@ -102,7 +102,7 @@ kit-import: install  ## check the rows that came back from a kit (FROM=folder) a
 	@$(RUN) python -m gwi.pipeline.kit import $(profile) $(part) $(if $(FROM),"$(FROM)")
 
 kit-rehearsal: install  ## pack, run, go on and take in a tiny grid on the CPU, without notebook tools (a minute)
-	@$(RUN) python -m gwi.pipeline.kit rehearse --out .cache/rehearsal
+	@$(RUN) python -m gwi.pipeline.kit rehearse --out .cache/kit-rehearsal
 
 test: install  ## nbdev_test, the tiny profile from nothing, notebooks, package and pipelines in step, a rehearsed kit
 	@$(RUN) python tests/check.py

@@ -38,7 +38,8 @@ def _check_layers(s, inhibition, path):
 
 # %% ../nbs/255_checks.ipynb #919dc7fb
 OWN_FOLDERS = ("rows", "weights", "weights-variants", "notebooks", "downloads")  # in data and in data/<profile>
-NO_PROFILES = (*OWN_FOLDERS, "bench", "code", "draft", "rehearsal", "standins")  # in data, results and the cache
+NO_PROFILES = (*OWN_FOLDERS, "bench", "code", "draft", "fidelity", "kit-packages", "kit-rehearsal", "locks",
+               "stages", "standins")  # in data, results and the cache
 
 def _check_names(s):
     names = {"profile": s.profile, "part": s.part, "data.name": s.data.name, "corruption.set": s.corruption.set}

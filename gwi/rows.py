@@ -19,7 +19,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-from . import devices, meaning, paths, protocols
+from . import devices, meaning, paths, protocols, surroundings
 from .protocols import IN_ROWS
 from .runs import Run, data_dir, provenance_path, rows_path
 from .fields import recorded
@@ -178,6 +178,8 @@ def write_rows(run:Run, # whose rows
                  seconds=round(seconds, 1))
     noted |= {key: round(value, 2) for key, value in (cost or {}).items()}
     noted |= {key: earlier[key] for key in noted if key in earlier}
+    unlike = earlier.get("deviations") if earlier else surroundings.deviations()
+    if unlike: noted["deviations"] = unlike
     same_code = earlier.get("code") == origin["code"]
     noted["commit"] = earlier.get("commit", commit()) if same_code else commit()
     noted["rows"] = text_digest(text)

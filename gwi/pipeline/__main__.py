@@ -19,7 +19,7 @@ from pathlib import Path
 from ..extras import needs
 
 needs("pipeline", "yaml", "dvc", "papermill", "nbformat", "ipykernel", by="gwi.pipeline")
-from .. import params
+from .. import params, surroundings
 from ..paths import ConfigError, data_folder
 from .notebooks import run_stage
 from .reproduce import print_stages, reproduce_all, say_report
@@ -30,6 +30,7 @@ def _repro(args) -> int: # the status to end with
     "The pipeline, the comparison, the page."
     from gwi.pipeline import results
     data_folder()  # a wrong one is an error before any work
+    if unlike := surroundings.deviations(): print("here, unlike where committed rows come from:", ", ".join(unlike))
     status = reproduce_all(args.profile, args.part, args.force, args.jobs)
     if status: return status
     results.compare(params.load())

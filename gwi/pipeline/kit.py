@@ -168,9 +168,9 @@ def _run(args):
     kit_run.run_kit(args.words)
 
 def _rehearse(args):
-    "The folder `.cache/rehearsal`."
+    "The folder `.cache/kit-rehearsal`."
     from gwi import paths
-    print("rehearsed; complete seeds:", rehearse(Path(args.out) if args.out else paths.cache() / "rehearsal"))
+    print("rehearsed; complete seeds:", rehearse(Path(args.out) if args.out else paths.cache() / "kit-rehearsal"))
 
 COMMANDS = {"pack": _pack, "run": _run, "import": _import, "rehearse": _rehearse}
 
@@ -183,7 +183,7 @@ def main(argv=None):
     parser.add_argument("--profile", default="cifar10-exact-gpu", help="pack, import: a file of profiles/")
     parser.add_argument("--part", default="", help="pack, import: of a profile of several studies: which")
     parser.add_argument("--data", default="", help="pack: folder or archive of the images (default: the profile's)")
-    parser.add_argument("--out", default="", help="the folder to write (pack: kit, rehearse: .cache/rehearsal)")
+    parser.add_argument("--out", default="", help="the folder to write (pack: kit, rehearse: .cache/kit-rehearsal)")
     parser.add_argument("--python", default="3.12", choices=("3.11", "3.12"), help="pack: that machine's version")
     args = parser.parse_intermixed_args(argv)  # words may stand behind options, as make kit-import has them
     most = {"run": len(args.words), "import": 1}.get(args.what, 0)

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['KERNEL', 'StageError', 'parameter_names', 'clean_copy', 'followed', 'near', 'run_notebook', 'check_network',
-           'is_kept', 'run_stage']
+           'is_kept', 'check_kernel', 'run_stage']
 
 # %% ../../nbs/pipeline/395_notebooks.ipynb #61a452e9
 import os
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -21,6 +22,7 @@ from ..extras import needs
 from ..paths import atomic_write
 from .stages import CODE, NOTEBOOKS, SHARED, check_code, check_in_use, row_files, stage_name, write_code
 from ..runs import results_dir, rows_dir, select, weights_dir
+from ..surroundings import other_variables, other_versions
 
 # %% ../../nbs/pipeline/395_notebooks.ipynb #63e935ac
 class StageError(RuntimeError):
@@ -214,6 +216,21 @@ def _gather(s):
     for name, n in sorted(counts.items()): print(f"  {n:6} rows of {name}")
     print(f"{sum(counts.values())} rows in results/{s.profile}/rows.csv, {s.profile}'s runs in provenance.jsonl")
 
+# %% ../../nbs/pipeline/395_notebooks.ipynb #5e272041
+_OURS = {"python", f"python{sys.version_info[0]}", f"python{sys.version_info[0]}.{sys.version_info[1]}"}
+
+def check_kernel():
+    "StageError if the notebooks would run in another Python than this one, or in one with an environment of its own."
+    needs("pipeline", "jupyter_client", by="gwi.pipeline")
+    from jupyter_client.kernelspec import KernelSpecManager
+    spec = KernelSpecManager().get_kernel_spec("python3")
+    program, has_module = Path(spec.argv[0]), spec.argv[1:3] == ["-m", "ipykernel_launcher"]
+    is_here = spec.argv[0] in _OURS or program.parent.resolve() == Path(sys.executable).parent.resolve()
+    if is_here and has_module and not spec.env: return
+    raise StageError(f"the Jupyter kernel python3 in {spec.resource_dir} starts {shlex.join(spec.argv)[:200]}, not "
+                     "this environment's Python; take its folder from JUPYTER_PATH, or remove it: "
+                     "jupyter kernelspec remove python3")
+
 # %% ../../nbs/pipeline/395_notebooks.ipynb #ee3e5a02
 def _run_experiment(s, stage, group):
     "A stage that is a notebook."
@@ -245,4 +262,6 @@ def run_stage(stage:str, # "code", "rows" or a key of NOTEBOOKS
     check_code(stage)
     with faults.alone(f"{s.profile}/{_part(s, stage)}/{stage_name(stage, group)}"):
         if stage == "rows": return _gather(s)
+        check_kernel()
+        if unlike := [*other_versions(), *other_variables()]: print("here, unlike where rows come from:", *unlike)
         _run_experiment(s, stage, group)

@@ -21,7 +21,7 @@ from queue import SimpleQueue
 
 from .. import console, devices, faults, params, paths
 from ..console import OUT_OF_TIME, side_by_side
-from .notebooks import StageError, near
+from .notebooks import StageError, check_kernel, near
 from .results import gather_rows, results_root
 from .stages import LEVELS, expected_files, level_of, write_pipelines
 
@@ -219,6 +219,7 @@ def check_place(is_compared:bool=False): # with committed rows, in the end
     try: git = subprocess.run(words, cwd=paths.root(), capture_output=True, text=True)
     except OSError: raise StageError("missing: git, which DVC needs; install it (Debian: apt install git)") from None
     if git.returncode: raise StageError(_about_git(git.stderr))
+    check_kernel()
     faults.check_room(paths.root() / "results", 10**8, "results")
     faults.check_room(paths.cache(), 10**8, "work in progress")
 

@@ -22,7 +22,7 @@ from ..extras import needs
 needs("report", "pandas", by="gwi.pipeline")
 import pandas as pd
 
-from .. import console, params, paths, rows, seal
+from .. import console, params, paths, rows, seal, surroundings
 from ..data.download import replacing
 from ..paths import atomic_write
 from . import stages, standing
@@ -30,7 +30,7 @@ from ..protocols import CORRUPTIONS
 from ..report import anatomy, claims, effects, figures, tables
 from ..report.escaping import markdown
 from ..report.naming import method_order
-from ..report.reading import compare_rows, main_runs, read_rows, studies, validate
+from ..report.reading import compare_rows, main_runs, read_rows, seed_tolerance, studies, validate
 
 # %% ../../nbs/pipeline/390_results.ipynb #49b350f8
 class Unfinished(RuntimeError):
@@ -249,6 +249,10 @@ def committed_rows(s) -> pd.DataFrame|None: # None: git has none
     if shown.returncode: return None
     return validate(pd.read_csv(io.StringIO(shown.stdout), dtype=str, keep_default_na=False), file)
 
+def _said(unlike): # the tolerance
+    a_point = "1 percentage point, or 1 per cent of what is not an error"
+    return f"3 standard deviations of the seeds, at least {a_point}; here: {', '.join(unlike)}" if unlike else a_point
+
 def compare(s:params.Settings # of a profile
            ) -> bool: # whether there was something to compare, and nothing is different
     "Say, table by table, whether the rows equal the committed ones."
@@ -256,8 +260,9 @@ def compare(s:params.Settings # of a profile
     if old is None:
         print(f"no rows of {s.profile} are committed: nothing to compare with")
         return False
-    result = compare_rows(current_rows(s), old)
-    print("rows against the committed ones (tolerance: 1 percentage point, or 1 per cent of what is not an error):")
+    unlike = surroundings.deviations()
+    result = compare_rows(current_rows(s), old, seed_tolerance(old) if unlike else 1.0)
+    print(f"rows against the committed ones (tolerance: {_said(unlike)}):")
     for r in result.itertuples():
         both = f"; largest difference of rows in both: {r.difference:.3g}" if r.difference >= 0 else ""
         detail = f", {r.where}{both}" if r.status != "identical" else ""

@@ -6,7 +6,7 @@
 __all__ = ['STUDY', 'KEYS', 'NAMES', 'MEANS', 'ANATOMY', 'BORROW', 'level_text', 'validate', 'one_study', 'read_rows',
            'figure_file', 'explain_file', 'read_explain', 'attacks_of', 'attack_word', 'explained', 'published',
            'corruption_means', 'studies', 'radii', 'table_names', 'main_runs', 'seed_values', 'Numbers', 'numbers',
-           'summary', 'compare_rows']
+           'summary', 'seed_tolerance', 'compare_rows']
 
 # %% ../../nbs/report/340_reading.ipynb #f29a0003
 from dataclasses import dataclass
@@ -355,12 +355,24 @@ def _difference(both):
     per_cent = both.metric.map(lambda name: metric(name).per_cent)
     return (both.value_new - both.value_old).abs() / unit.where(~per_cent, 1)
 
+def seed_tolerance(rows:pd.DataFrame # the committed ones
+                  ) -> pd.Series: # STUDY and KEYS -> percentage points, or per cent of max(1, |value|)
+    "Three standard deviations of the seeds, cell by cell, at least 1: what other rounding may make of a training."
+    cells = rows.groupby([*STUDY, *KEYS]).value.agg(["mean", "std"]).reset_index()
+    unit = (cells["mean"].abs().clip(lower=1) / 100).where(~cells.metric.map(lambda name: metric(name).per_cent), 1)
+    return cells.assign(room=(3 * cells["std"] / unit).fillna(0).clip(lower=1)).set_index([*STUDY, *KEYS]).room
+
+def _room(both, tolerance): # in the unit of `_difference`
+    if np.isscalar(tolerance): return tolerance
+    return tolerance.reindex(pd.MultiIndex.from_frame(both[tolerance.index.names])).fillna(1).to_numpy()
+
 def _verdict(both, tolerance):
     "status, largest difference and where, for the rows of one table."
     both = both.assign(difference=_difference(both))
+    both = both.assign(used=both.difference / _room(both, tolerance))
     lost, resized = both[both._merge != "both"], both[both.n_new != both.n_old]
     largest = both.difference.max()
-    ranked = lost if len(lost) else resized if len(resized) else both.sort_values("difference", ascending=False)
+    ranked = lost if len(lost) else resized if len(resized) else both.sort_values("used", ascending=False)
     worst = ranked.iloc[0]
     place = " ".join(str(worst[c]) for c in ("run", "condition", "level", "metric") if worst[c] != "")
     if len(lost):
@@ -368,13 +380,14 @@ def _verdict(both, tolerance):
         return "different", largest, f"{len(lost)} rows in one of the two only; {side}: {place}"
     if len(resized): return "different", largest, f"{place}: n {worst.n_old:g} -> {worst.n_new:g}"
     if largest == 0: return "identical", 0.0, ""
-    status = f"within {tolerance:g}" if largest <= tolerance else "different"
+    within = f"within {tolerance:g}" if np.isscalar(tolerance) else "within 3 sd of the seeds"
+    status = within if both.used.max() <= 1 else "different"
     return status, largest, f"{place}: {worst.value_old:g} -> {worst.value_new:g}"
 
 # %% ../../nbs/report/340_reading.ipynb #f2912175
 def compare_rows(new:pd.DataFrame, # rows
             old:pd.DataFrame, # rows, e.g. the committed ones
-            tolerance:float=1.0, # percentage points
+            tolerance:float|pd.Series=1.0, # percentage points; or as `seed_tolerance`
            ) -> pd.DataFrame: # a row per table: profile, dataset, model, protocol, rows, status, difference, where
     "Table by table: identical, within the tolerance or different, and where. Times (protocol speed) do not count."
     new, old = (rows[rows.protocol != "speed"] for rows in (validate(new), validate(old)))  # times are never the same

@@ -104,7 +104,7 @@ def faults(project, name, damaged, before, to_the_end): # yields what is wrong
     train.clear([run])
     checkpoint.checkpoint_path(run).parent.mkdir(parents=True, exist_ok=True)
     checkpoint.checkpoint_path(run).write_bytes(damaged)
-    if before: checkpoint.previous_path(run).write_bytes(before)
+    if before: checkpoint.previous_path(checkpoint.checkpoint_path(run)).write_bytes(before)
     Path(os.environ["GWI_LOG"]).write_text("")
     state = train.start(run, dataset)
     train.restore(state)

@@ -23,6 +23,7 @@ from gwi.tools import standins
 TITLE = "deletions"
 NAMES = (*checks.NO_PROFILES, "digits-c", "digits-c-regenerated", "_links", "..", ".", "a/b", "/", "~", "$HOME", "-rf", "a b",
          "*", "")
+OF_PROFILES = checks.NO_PROFILES[len(checks.OWN_FOLDERS):]  # no other name collides with these
 PRECIOUS = {"diary.txt": b"mine", "pictures/a/1.png": b"\x89PNG", "rows.csv": b"x,y\n1,2\n", "train_labels.npy": b"mine"}
 
 
@@ -84,7 +85,7 @@ def collides(key, name): # yields what is wrong
         raw["corruption"]["set"] = f"{name}-c-regenerated"
     elif key == "part": raw["part"], raw["stages"]["apart"] = name, [name]
     else: raw["profile"] = name
-    is_fine = name.startswith("digits-c") or (key != "profile" and name in ("bench", "code", "draft", "rehearsal", "standins"))
+    is_fine = name.startswith("digits-c") or (key != "profile" and name in OF_PROFILES)
     try: params.check(raw)
     except paths.ConfigError as error:
         if is_fine: yield f"{key} {name!r}: refused, {error}"
