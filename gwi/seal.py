@@ -6,26 +6,34 @@
 __all__ = ['FILE', 'LENGTH', 'MARK', 'lines_by_run', 'entries_by_run', 'chain', 'digest_of', 'write_seal', 'faults', 'check',
            'write_sums', 'sum_faults']
 
-# %% ../nbs/277_seal.ipynb #08e26796
+# %% ../nbs/277_seal.ipynb #3c031c60
 import csv
 import difflib
 import hashlib
+import io
 import json
 from pathlib import Path
 
 from . import paths
-from .rows import COLUMNS, lines_of
+from .rows import COLUMNS
 
-# %% ../nbs/277_seal.ipynb #e30a1f6f
+# %% ../nbs/277_seal.ipynb #bbbfd0d7
 def lines_by_run(file:Path # rows.csv
                 ) -> dict: # (run, protocol) -> [(line number, text)]; None -> lines that are no rows
     "The rows of a profile, run by run."
     found = {}
-    for number, line in enumerate(lines_of(file), 1):
-        cells = next(csv.reader([line]), [])
+    for number, line in enumerate(_lines(file), 1):
+        cells = _cells(line)
         key = (cells[1], cells[6]) if len(cells) == len(COLUMNS) and number > 1 else None
         if number > 1 or cells != COLUMNS: found.setdefault(key, []).append((number, line))
     return found
+
+def _lines(file): # with whatever bytes stand there
+    return io.StringIO(file.read_text(encoding="utf-8", errors="surrogateescape")).readlines()
+
+def _cells(line): # none of what is no line of CSV
+    try: return next(csv.reader([line]), [])
+    except csv.Error: return []
 
 def _once(pairs): # what an object of JSON says; ValueError for a key that says two things
     names = [name for name, _ in pairs]
@@ -43,7 +51,7 @@ def entries_by_run(file:Path # provenance.jsonl
                   ) -> dict: # (run, protocol) -> [(line number, entry)]; None -> [(line number, why it is none)]
     "Where the rows come from, run by run."
     found = {}
-    for number, line in enumerate(lines_of(file), 1):
+    for number, line in enumerate(_lines(file), 1):
         try: entry = _read_line(line)
         except ValueError as e: found.setdefault(None, []).append((number, str(e)))
         else: found.setdefault((entry["run"], entry["protocol"]), []).append((number, entry))
@@ -103,11 +111,11 @@ def write_seal(folder:Path # of a profile's results
     paths.atomic_write(folder / FILE, "".join(json.dumps(line) + "\n" for line in [head, *lines]))
     return head["digest"]
 
-# %% ../nbs/277_seal.ipynb #edf66acd
+# %% ../nbs/277_seal.ipynb #2f210417
 def _parts(marks): return [marks[k:k + MARK] for k in range(0, len(marks), MARK)]
 
 def _shown(line): # the end of a row: condition, level, metric, value, n
-    return " ".join(next(csv.reader([line]), [])[7:])
+    return " ".join(_cells(line)[7:])
 
 def _row_faults(sealed, lines): # marks; [(line number, text)]
     "What was done to the rows of a run and protocol."
@@ -163,9 +171,9 @@ def _array_faults(sealed, found):
     return [f"explain/{name}: was {was(name)}" if was(name) != "missing" else f"explain/{name}: is missing"
             for name in sorted(sealed.keys() | found.keys()) if sealed.get(name) != found.get(name)]
 
-# %% ../nbs/277_seal.ipynb #39aba163
+# %% ../nbs/277_seal.ipynb #b4fcf007
 def _read_seal(file): # first line, (run, protocol) -> line
-    head, *lines = [json.loads(line, object_pairs_hook=_once) for line in lines_of(file)]
+    head, *lines = [json.loads(line, object_pairs_hook=_once) for line in _lines(file)]
     if len(lines) != head["entries"]: raise ValueError(f"{len(lines)} lines, not {head['entries']}")
     if _whole(lines, head["arrays"]) != head["digest"]: raise ValueError("its digest is not that of its lines")
     return head, {(line["run"], line["protocol"]): line for line in lines}
@@ -177,9 +185,8 @@ def faults(folder:Path # of a profile's results
     if missing: return [f"{name}: is missing" for name in missing]
     try: head, sealed = _read_seal(folder / FILE)
     except (ValueError, KeyError, TypeError, AttributeError) as e: return [f"{FILE}: not as it was written ({e})"]
-    try: rows, entries = lines_by_run(folder / "rows.csv"), entries_by_run(folder / "provenance.jsonl")
-    except (UnicodeDecodeError, csv.Error) as e: return [f"rows.csv or provenance.jsonl: damaged ({e})"]
-    found = [f"line {number} of rows.csv: no row ({text.strip()[:60]!r})" for number, text in rows.pop(None, [])]
+    rows, entries = lines_by_run(folder / "rows.csv"), entries_by_run(folder / "provenance.jsonl")
+    found = [f"line {number} of rows.csv: no row ({ascii(text.strip()[:60])})" for number, text in rows.pop(None, [])]
     found += [f"line {number} of provenance.jsonl: damaged ({why})" for number, why in entries.pop(None, [])]
     for key, line in sealed.items():
         of_line = _line_faults(line, rows.get(key, []), entries.get(key, []), head["fields"])
