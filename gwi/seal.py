@@ -206,7 +206,7 @@ def check(folder:Path # of a profile's results
     raise ValueError(f"results/{name}: not what the runs wrote: {'; '.join(found[:3])}{more}; have it back: "
                      f"git checkout results/{name}, or make repro PROFILE={name}")
 
-# %% ../nbs/277_seal.ipynb #4f81d28d
+# %% ../nbs/277_seal.ipynb #9dece4ce
 def _sums(folder): # name -> digest
     files = sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else []
     return {file.relative_to(folder.parent).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
@@ -223,6 +223,8 @@ def sum_faults(folder:Path # results/small/figures
     "Which files of a folder were altered, added or removed."
     file, found = folder.with_name(f"{folder.name}.sha256"), _sums(folder)
     if not file.is_file(): return [f"{file.name}: is missing"] if found else []
-    noted = dict(reversed(line.split("  ", 1)) for line in file.read_text(encoding="utf-8").splitlines() if "  " in line)
+    pairs = [line.rstrip("\n").partition("  ") for line in _lines(file)]
+    noted = {name: digest for digest, _, name in pairs}
     def was(name): return "is missing" if name not in found else "was added" if name not in noted else "was altered"
-    return [f"{name}: {was(name)}" for name in sorted(noted.keys() | found.keys()) if noted.get(name) != found.get(name)]
+    names = sorted(noted.keys() | found.keys())
+    return [f"{name}: {was(name)}" for name in names if noted.get(name) != found.get(name)]

@@ -61,8 +61,8 @@ def gather_rows(s:params.Settings, # of a profile
                 root:Path|None=None, # folder of results; default: that of the project
                 present=False, # also of an unfinished profile
                ) -> dict: # stage -> number of rows
-    """Write rows.csv, provenance.jsonl and explain/ of all runs that the profile names, and their seal. Unfinished if one
-    is missing."""
+    """Write rows.csv, provenance.jsonl and explain/ of all runs that the profile names, and their seal. Unfinished if
+    one is missing."""
     files = _finished(s, present)
     if not files:
         raise Unfinished(f"no part of {s.profile} is finished; nothing to report;"

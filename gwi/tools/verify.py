@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NEEDED', 'OLDER', 'LONGEST', 'LARGER', 'PROFILES', 'LIMIT', 'CARD_COLUMNS', 'provenance_faults', 'changed',
-           'old_trainings', 'differing', 'stale_tables', 'support_is_current', 'verify_profile', 'Desk',
-           'verify_numbers', 'verify', 'card', 'publish', 'main']
+           'old_trainings', 'differing', 'stale_tables', 'redrawn', 'support_is_current', 'committed_digest',
+           'verify_profile', 'Desk', 'verify_numbers', 'verify_figures', 'verify', 'card', 'publish', 'main']
 
 # %% ../../nbs/tools/540_verify.ipynb #024bac05
 from .. import faults
@@ -15,14 +15,18 @@ import argparse
 import datetime
 import filecmp
 import json
+import random
+import re
 import shutil
+import subprocess
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
-from .. import meaning, models, params, paths, protocols, rows, seal
+from .. import meaning, models, params, paths, protocols, rows, seal, surroundings
 from ..checkpoint import parameters_of
 from ..objective import make_model
 from ..pipeline import results, stages
@@ -108,8 +112,19 @@ def stale_tables(profile:str) -> tuple: # lines about files that differ, number 
     with tempfile.TemporaryDirectory() as out:
         s, made = params.profile_settings(profile, params.parts(profile)[0]), Path(out)
         try: results.write_all_tables(s, made)
-        except (ValueError, KeyError, results.Unfinished) as e: return [f"tables: none can be made of these rows ({e})"], 0
+        except (ValueError, KeyError, results.Unfinished) as e: return [f"tables: none can be made of rows ({e})"], 0
         return differing(made, results_dir(s)), len(_listing(made))
+
+def redrawn(profile:str) -> list[str]: # one line each
+    "Figures that are not what the rows say. ValueError: matplotlib is not the locked one here, and draws otherwise."
+    here, wanted = version("matplotlib"), surroundings.locked(paths.root() / "requirements.lock").get("matplotlib", [])
+    if wanted and here not in wanted: raise ValueError(f"matplotlib {here} draws otherwise than {' or '.join(wanted)}")
+    s = params.profile_settings(profile, params.parts(profile)[0])
+    folder = results_dir(s) / "figures"
+    with tempfile.TemporaryDirectory() as out:
+        results.write_figures(s, Path(out))
+        files = sorted(file for file in Path(out).rglob("*") if file.is_file())
+        return [f"figures/{f.name}: is not what the rows say" for f in files if not _same_file(f, folder / f.name)]
 
 def support_is_current() -> bool:
     "Whether results/support.md is what the rows say."
@@ -135,6 +150,18 @@ def _trainings_are_current(profile, entries, say) -> bool: # foreign ones need n
         f"and its settings{older}")
     return not old or profile in OLDER
 
+def committed_digest(profile:str) -> str: # "" without git, or where nothing is sealed there
+    "The digest of the profile's seal at git's HEAD."
+    words = ["git", "show", f"HEAD:./results/{profile}/{seal.FILE}"]
+    try: shown = subprocess.run(words, cwd=paths.root(), capture_output=True, text=True).stdout
+    except OSError: return ""
+    found = re.match(r'\{"digest": "([0-9a-f]+)"', shown)
+    return found[1] if found else ""
+
+def _digest_said(profile):
+    digest, committed = seal.digest_of(paths.root() / "results" / profile), committed_digest(profile)
+    return f"digest {digest}" + (f" (git's HEAD: {committed})" if committed not in ("", digest) else "")
+
 def verify_profile(profile:str, say) -> bool: # whether all is well
     "The seal and the origin of a profile's rows, its trainings, tables, figures and published weights."
     folder = paths.root() / "results" / profile
@@ -142,8 +169,8 @@ def verify_profile(profile:str, say) -> bool: # whether all is well
     try: entries = rows.read_provenance(folder / "provenance.jsonl")
     except ValueError: entries = []
     n_runs = len({entry.get("run") for entry in entries})
-    say(f"{profile}: digest {seal.digest_of(folder)}, rows of {n_runs} runs, their origin, figures: "
-        f"{len(faults)} faults{_listed(faults)}")
+    say(f"{profile}: {_digest_said(profile)}, rows of {n_runs} runs, their origin, figures: {len(faults)} faults"
+        f"{_listed(faults)}")
     if faults: return False
     current = _trainings_are_current(profile, entries, say)
     stale, n = stale_tables(profile)
@@ -223,6 +250,17 @@ def verify_numbers(say, seed:str, # of the draw
 # %% ../../nbs/tools/540_verify.ipynb #55aa000b
 PROFILES = ("small", "cifar10-cpu", "cifar10-tune", "cifar10-wide", "cifar10-long", "paper-mini", *stages.FOREIGN)
 
+def verify_figures(profiles, say, seed:str) -> bool: # whether all is well
+    "Draw the figures of one profile, which the seed chooses, again."
+    there = [profile for profile in profiles if (paths.root() / "results" / profile / "figures").is_dir()]
+    profile = random.Random(seed).choice(there)
+    try: faults = redrawn(profile)
+    except (ValueError, KeyError, results.Unfinished) as e:
+        say(f"{profile}: figures not drawn again ({e})")
+        return True
+    say(f"{profile}: drawn again, {len(faults)} figures are not what the rows say{_listed(faults)}")
+    return not faults
+
 def verify(profiles=PROFILES, say=print,
            seed:str="", # of the draw; default: the date
            minutes:float|None=None, # for what is computed anew
@@ -231,8 +269,9 @@ def verify(profiles=PROFILES, say=print,
     verdicts = [verify_profile(profile, say) for profile in profiles]
     verdicts.append(support_is_current())
     say(f"results/support.md: {'is' if verdicts[-1] else 'is not (make pages)'} what the rows say")
-    begin = time.monotonic()
-    verdicts.append(verify_numbers(say, seed or datetime.date.today().isoformat(), minutes))
+    begin, seed = time.monotonic(), seed or datetime.date.today().isoformat()
+    verdicts.append(verify_figures(profiles, say, seed))
+    verdicts.append(verify_numbers(say, seed, minutes))
     say(f"torch {torch.__version__} on {rows.hardware()}, {time.monotonic() - begin:.0f} s")
     return all(verdicts)
 
