@@ -206,12 +206,23 @@ def _entry(file):
     names = dict(run=file.parent.name, protocol=file.stem, stage=file.parent.parent.name)
     return names | dict(rows=text_digest(file.read_text(encoding="utf-8"))) | _noted(file.with_suffix(".json"))
 
+def _check_edited(entry, side, known): # known: what was gathered of that run and protocol before
+    "ValueError for other rows than before of the very same computation; older code wrote no digest beside them."
+    if "rows" in side or known.get("rows") in (None, entry["rows"]): return
+    if known | {"rows": entry["rows"]} == entry:
+        raise ValueError(f"{entry['run']}/{entry['protocol']}.csv: not the rows that provenance.jsonl has of this "
+                         "computation; delete the file, then make repro computes them anew")
+
 def _copy_arrays(files, folder):
     "Bring the arrays for figures into a folder, which holds no others."
     def name(file): return file.parent.name + ("" if file.stem == "explain" else f".{file.stem}") + ".npz"
     for old in folder.glob("*.npz"):
         if old.name not in {name(file) for file in files}: old.unlink()
     for file in files: paths.atomic_write(folder / name(file), file.read_bytes())
+
+def _gathered(path): # (run, protocol) -> entry; a damaged file, which is replaced, says nothing
+    try: return _committed(path, path.stat().st_mtime_ns)
+    except (OSError, ValueError, KeyError): return {}
 
 def gather(files:list[Path], # rows files and explain.npz of single runs
            out:Path, # folder of the profile's results
@@ -221,9 +232,12 @@ def gather(files:list[Path], # rows files and explain.npz of single runs
     tables = sorted((file for file in files if file.suffix == ".csv"), key=lambda file: (file.parent.name, file.stem))
     lines = {file: _lines(file) for file in tables}
     rows = [line for own in lines.values() for line in own]
-    entries = [json.dumps(_entry(file), sort_keys=True) + "\n" for file in tables]
+    entries, before = [_entry(file) for file in tables], _gathered(out / "provenance.jsonl")
+    for entry, file in zip(entries, tables):
+        _check_edited(entry, _noted(file.with_suffix(".json")), before.get((entry["run"], entry["protocol"]), {}))
+    said = "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in entries)
     paths.atomic_write(out / "rows.csv", ",".join(COLUMNS) + "\n" + "".join(rows))
-    paths.atomic_write(out / "provenance.jsonl", "".join(entries))
+    paths.atomic_write(out / "provenance.jsonl", said)
     answers = [file.with_suffix(".npz") for file in tables if file.with_suffix(".npz").is_file()]
     _copy_arrays([*(file for file in files if file.suffix == ".npz"), *answers], out / "explain")
     counts = Counter()

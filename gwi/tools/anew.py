@@ -8,7 +8,7 @@ __all__ = ['OWN', 'FAMILIES', 'WEIGHTS', 'EVALUATED', 'CELL_KEY', 'elsewhere', '
            'drawn', 'check_images', 'prepared_dataset', 'beside_committed', 'computed', 'seed_tolerance', 'agreement',
            'spend']
 
-# %% ../../nbs/tools/538_anew.ipynb #4de5b0af
+# %% ../../nbs/tools/538_anew.ipynb #16343bfe
 import os
 import random
 import shutil
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import evaluate, params, paths, rows, train
+from .. import evaluate, params, paths, rows, seal, train
 from ..data import corrupted, datasets
 from ..data.fetch import fetch, is_at_hand
 from ..protocols import BAR, CORRUPTIONS, HELD_OUT
@@ -150,9 +150,10 @@ def only_clean(unit:Unit) -> Unit:
 
 def weights_faults(profile:str) -> list[str]: # one line each
     "Published weights that are not those that the rows were computed with."
-    entries = rows.read_provenance(paths.root() / "results" / profile / "provenance.jsonl")
-    noted = {entry["run"]: entry["weights"] for entry in entries if entry["protocol"] == "training"}
     files = sorted(weights_folder(profile).glob("*.safetensors"))
+    if not files: return []
+    entries = seal.entries_by_run(weights_folder(profile).parent / "provenance.jsonl")
+    noted = {key[0]: of[-1][1].get("weights") for key, of in entries.items() if key and key[1] == "training"}
     return [f"weights/{file.name}: was altered" for file in files if rows.digest(file) != noted.get(file.stem)]
 
 # %% ../../nbs/tools/538_anew.ipynb #fbf1db56

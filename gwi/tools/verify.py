@@ -171,8 +171,7 @@ def verify_profile(profile:str, say) -> bool: # whether all is well
     n_runs = len({entry.get("run") for entry in entries})
     say(f"{profile}: {_digest_said(profile)}, rows of {n_runs} runs, their origin, figures: {len(faults)} faults"
         f"{_listed(faults)}")
-    if faults: return False
-    current = _trainings_are_current(profile, entries, say)
+    current = not faults and _trainings_are_current(profile, entries, say)
     stale, n = stale_tables(profile)
     say(f"{profile}: {len(stale)} of {n} tables are not what the rows say{_listed(stale)}")
     return current and not stale
