@@ -30,6 +30,7 @@ help:  ## list the targets
 	@echo "          (none: params.yaml as it is, at first small)"
 	@echo "  PART=name one part of a profile of several studies   JOBS=n stages at a time"
 	@echo "  MINUTES=m stop after m minutes; the same command goes on"
+	@echo "  verify: MINUTES=m compute anew for m minutes; SEED=2026-11-29 that day's sample (it is drawn by the date)"
 	@echo "  repro, verify, prove-equal: DATA=folder of data sets that you have (or one of them); looked at first"
 	@echo "  kit: PROFILE=cifar10-exact-gpu, DATA=archive where the images lie, THERE=3.12 the Python of that machine;"
 	@echo "    there: bash kit/run.sh MINUTES=9 OUT=folder [EARLIER=rows.tar.gz]; back here: make kit-import FROM=folder"
@@ -72,8 +73,8 @@ stages: install  ## list every stage of the profile, part by part, without runni
 pipelines: install  ## make settings in full and pipelines of the profiles, or of PROFILE, anew: after a change in profiles/ or dvc.yaml
 	@$(RUN) python -m gwi.pipeline pipelines $(if $(PROFILE),--profile "$(PROFILE)")
 
-verify: install  ## check where the rows come from and the tables, and compute a sample of the rows anew here
-	@$(RUN) $(local) python -m gwi.tools.verify
+verify: install  ## name every row, figure and table that was changed, and compute a sample of the rows anew here
+	@$(RUN) $(local) python -m gwi.tools.verify $(minutes) $(if $(SEED),--seed "$(SEED)")
 
 prove-equal: install  ## show that changed code gives the results of before, byte by byte, and write it into the ledger
 	@$(RUN) $(local) python -m gwi.tools.prove $(if $(FROM),--from "$(FROM)") $(if $(DRY),--dry) $(if $(ONLY),--only "$(ONLY)")

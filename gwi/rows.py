@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'csv_text', 'digest', 'text_digest', 'code', 'hardware', 'commit', 'evaluation_parameters', 'are_current',
-           'read_provenance', 'noted', 'write_rows', 'lines_of', 'gather']
+           'is_edited', 'read_provenance', 'noted', 'write_rows', 'lines_of', 'gather']
 
 # %% ../nbs/275_rows.ipynb #900f7bf7
 import csv
@@ -115,12 +115,18 @@ def _noted(path) -> dict: # empty: no such file, or a damaged one, which is repl
     return found if isinstance(found, dict) else {}
 
 def are_current(run:Run, protocol:str, *, parameters:dict, extra:dict|None=None) -> bool: # arguments: see `write_rows`
-    "Whether the rows on disk are of this code (or one proved equal), these data and parameters."
+    "Whether the rows on disk are as written, of this code (or one proved equal), these data and parameters."
     path = rows_path(run, protocol)
-    if not path.exists(): return False
+    if not path.exists() or is_edited(path): return False
     wanted = json.loads(json.dumps(_origin(run, protocol, parameters, extra)))  # a tuple comes back as a list
     noted = _noted(path.with_suffix(".json"))
     return {key: noted.get(key) for key in wanted} == wanted
+
+def is_edited(path:Path # of a run's rows
+             ) -> bool:
+    "Whether the rows are not those of the digest that the run wrote beside them; older code wrote none."
+    noted = _noted(path.with_suffix(".json")).get("rows")
+    return noted is not None and noted != text_digest(path.read_text(encoding="utf-8"))
 
 # %% ../nbs/275_rows.ipynb #fa572a32
 def read_provenance(path:Path # a profile's provenance.jsonl
@@ -176,6 +182,7 @@ def write_rows(run:Run, # whose rows
     if unlike: noted["deviations"] = unlike
     same_code = earlier.get("code") == origin["code"]
     noted["commit"] = earlier.get("commit", commit()) if same_code else commit()
+    noted["rows"] = text_digest(text)
     paths.atomic_write(path, text)
     paths.atomic_write(path.with_suffix(".json"), json.dumps(origin | noted, indent=1, sort_keys=True) + "\n")
     return path
@@ -187,6 +194,9 @@ def lines_of(file:Path) -> list[str]:
 
 def _lines(file): # of a rows file, without the header
     head, *lines = lines_of(file) or [""]
+    if is_edited(file):
+        raise ValueError(f"{file.parent.name}/{file.name}: not the rows that the run wrote, by the digest beside them; "
+                         "delete the file, then make repro computes them anew")
     if head.rstrip("\n") != ",".join(COLUMNS):
         raise ValueError(f"{file.parent.name}/{file.name}: its first line is not {','.join(COLUMNS)}")
     return lines
@@ -196,6 +206,13 @@ def _entry(file):
     names = dict(run=file.parent.name, protocol=file.stem, stage=file.parent.parent.name)
     return names | dict(rows=text_digest(file.read_text(encoding="utf-8"))) | _noted(file.with_suffix(".json"))
 
+def _check_edited(entry, side, known): # known: what was gathered of that run and protocol before
+    "ValueError for other rows than before of the very same computation; older code wrote no digest beside them."
+    if "rows" in side or known.get("rows") in (None, entry["rows"]): return
+    if known | {"rows": entry["rows"]} == entry:
+        raise ValueError(f"{entry['run']}/{entry['protocol']}.csv: not the rows that provenance.jsonl has of this "
+                         "computation; delete the file, then make repro computes them anew")
+
 def _copy_arrays(files, folder):
     "Bring the arrays for figures into a folder, which holds no others."
     def name(file): return file.parent.name + ("" if file.stem == "explain" else f".{file.stem}") + ".npz"
@@ -203,16 +220,24 @@ def _copy_arrays(files, folder):
         if old.name not in {name(file) for file in files}: old.unlink()
     for file in files: paths.atomic_write(folder / name(file), file.read_bytes())
 
+def _gathered(path): # (run, protocol) -> entry; a damaged file, which is replaced, says nothing
+    try: return _committed(path, path.stat().st_mtime_ns)
+    except (OSError, ValueError, KeyError): return {}
+
 def gather(files:list[Path], # rows files and explain.npz of single runs
            out:Path, # folder of the profile's results
           ) -> dict: # stage -> number of rows
-    "One rows.csv and one provenance.jsonl of many runs, and the arrays in explain/. ValueError names a damaged file."
+    """One rows.csv and one provenance.jsonl of many runs, and the arrays in explain/. ValueError names a file that is
+    damaged or was edited."""
     tables = sorted((file for file in files if file.suffix == ".csv"), key=lambda file: (file.parent.name, file.stem))
     lines = {file: _lines(file) for file in tables}
     rows = [line for own in lines.values() for line in own]
-    entries = [json.dumps(_entry(file), sort_keys=True) + "\n" for file in tables]
+    entries, before = [_entry(file) for file in tables], _gathered(out / "provenance.jsonl")
+    for entry, file in zip(entries, tables):
+        _check_edited(entry, _noted(file.with_suffix(".json")), before.get((entry["run"], entry["protocol"]), {}))
+    said = "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in entries)
     paths.atomic_write(out / "rows.csv", ",".join(COLUMNS) + "\n" + "".join(rows))
-    paths.atomic_write(out / "provenance.jsonl", "".join(entries))
+    paths.atomic_write(out / "provenance.jsonl", said)
     answers = [file.with_suffix(".npz") for file in tables if file.with_suffix(".npz").is_file()]
     _copy_arrays([*(file for file in files if file.suffix == ".npz"), *answers], out / "explain")
     counts = Counter()

@@ -123,6 +123,7 @@ def fault(run:Run, # whose rows they should be
     except ValueError as e: return f"damaged: {e}"
     if not isinstance(says, dict): return "damaged: no origin"
     if why := table_fault(run, path.stem, text): return why
+    if rows.is_edited(path): return "damaged: not the rows that were written"
     says["code"] = meaning.oldest(says.get("code"), meaning.read_ledger(paths.ledger_path()))
     return next((f"other {key}" for key in origin if says.get(key) != origin[key]), "")
 

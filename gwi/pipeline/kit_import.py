@@ -11,7 +11,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from .. import params, paths, rows
+from .. import params, paths, rows, seal
 from ..console import progress
 from ..params import Settings
 from ..paths import ConfigError, atomic_write
@@ -84,19 +84,20 @@ def restore(s:Settings) -> int: # rows files that were written
         if rows.text_digest(text) != entry["rows"]:
             raise ConfigError(f"results/{s.profile}/rows.csv: {run.name}: {protocol}: not the rows that "
                               "provenance.jsonl names: one of both was edited; get them again from git")
-        origin = {key: value for key, value in entry.items() if key not in ("run", "protocol", "stage", "rows")}
+        origin = {key: value for key, value in entry.items() if key not in ("run", "protocol", "stage")}
         texts |= {path: text, path.with_suffix(".json"): json.dumps(origin, indent=1, sort_keys=True) + "\n"}
     for path, text in texts.items(): atomic_write(path, text)
     return len(texts) // 2
 
 def gather_complete(s:Settings):
-    "rows.csv and provenance.jsonl of the seeds that are complete here, of all parts of the profile."
+    "rows.csv and provenance.jsonl of the seeds that are complete here, of all parts of the profile, and their seal."
     suite, files = params.suite(s), []
     for part in suite:
         seeds = [[rows_path(*pair) for pair in files_of(part, seed)] for seed in part.seeds]
         files += [file for of_seed in seeds if all(f.is_file() for f in of_seed) for file in of_seed]
     rows.gather(files, results_dir(s))
     read_rows(results_dir(s))  # whatever breaks the contract is named here
+    seal.write_seal(results_dir(s))
 
 # %% ../../nbs/pipeline/450_kit_import.ipynb #eea99ba8
 def _check_contract(s, seeds, beside):

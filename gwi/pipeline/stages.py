@@ -74,9 +74,9 @@ def expected_rows(s) -> dict: # (run, protocol) -> stage that writes it
 # %% ../../nbs/pipeline/385_stages.ipynb #ed9bb870
 _IMAGES = ("streams", "data.catalogue", "data.depth", "data.download", "data.streaming", "data.packed", "data.datasets",
            "data.cifar", "data.readers", "tools.standins")
-_ROWS = ("settings", "params", "rows", "pipeline.stages", "pipeline.results")
-_TABLES = (*_ROWS, "report.naming", "report.reading", "report.tables", "report.inference",
-           "report.comparing", "answers", "report.claims")
+_ROWS = ("settings", "params", "rows", "seal", "pipeline.stages", "pipeline.results")
+_TABLES = (*_ROWS, "pipeline.standing", "report.naming", "report.reading", "report.codes", "report.tables",
+           "report.inference", "report.comparing", "answers", "report.claims")
 TEXTS = {"tables": "report/texts.yaml", "figures": "report/texts.yaml"}  # stage -> wordings that it writes
 CODE = {
     "fetch": (*_IMAGES, "data.fetch"),

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ORIGIN', 'table_section', 'overview', 'answers', 'captions', 'drawings', 'origins', 'standing', 'provenance', 'facts',
-           'heading', 'page', 'write_page']
+           'heading', 'warned', 'page', 'write_page']
 
 # %% ../../nbs/report/380_page.ipynb #4a89c71a
 import re
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import meaning, params, paths
+from .. import meaning, params, paths, seal
 from ..paths import atomic_write
 from . import apart, claims, tables
 from .cost import costs
@@ -197,6 +197,17 @@ def _how_to_read() -> str: # HTML
     items = "".join(f"<li>{plain(words)}</li>" for key, words in texts().items() if key.startswith("page.reading."))
     return folded("How to read this", f"<ul>{items}</ul>")
 
+def warned(sentences:list[str] # plain text: what must be said of the rows before all else
+          ) -> str: # HTML
+    "What stands at the top of a page."
+    return "".join(f"<p><strong>{plain(sentence)}</strong></p>\n" for sentence in sentences)
+
+def _digest(folder) -> str: # HTML; "" without rows; folder: of the profile's results
+    "The digest of the profile, to be compared with a published one."
+    digest = seal.digest_of(folder)
+    words = plain(text("standing.digest", digest=digest)) if digest else ""
+    return re.sub("`(.+?)`", r"<code>\1</code>", f'<p class="caption">{words}</p>\n') if words else ""
+
 def _about(rows, s, sources, title) -> str: # HTML
     "What a study is: its title where there are several, and the facts."
     items = "".join(f"<dt>{plain(what)}</dt><dd>{plain(value)}</dd>" for what, value in facts(rows, s, sources).items())
@@ -234,6 +245,7 @@ def page(rows:pd.DataFrame, # of one profile
          root, # results folder
          table=tables.table, # (rows, name) -> Table
          drawn=None, # HTML of the section of figures; default: every figure of the profile
+         warn=None, # (rows) -> sentences that must stand above all else; default: none
         ) -> str: # HTML
     "The whole page. ValueError if there are no rows of the profile's data sets and networks."
     root, profile, found = Path(root), suite[0].profile, []
@@ -248,9 +260,9 @@ def page(rows:pd.DataFrame, # of one profile
     for (s, part), sources in zip(found, of_parts):
         parts.append(_study(part, s, sources, f"{label(s.data.name)}, {s.model.name}" if len(found) > 1 else "", table))
     sections = {title: "".join(part[title] for part in parts) for title in parts[0]}
-    sections["About"] += _how_to_read()
+    sections["About"] += _digest(root / profile) + _how_to_read()
     first, shown = _first_figure(root / profile / "figures") if drawn is None else ("", "")
-    sections["Verdict"] += shown
+    sections["Verdict"] = warned(warn(rows) if warn else ()) + sections["Verdict"] + shown
     sections["Figures"] = drawings(root / profile / "figures", first=first) if drawn is None else drawn
     sections["Limits"] = f"<p>{plain(text('page.limits'))}</p>"
     sections["Settings"] = _settings([s for s, _ in found])
@@ -265,6 +277,7 @@ def write_page(rows:pd.DataFrame, # of one profile, from `read_rows`
                root, # results folder
                out, # the file
                table=tables.table, # (rows, name) -> Table
+               warn=None, # (rows) -> sentences that must stand above all else; default: none
               ) -> Path: # the file
     """All that the profile's rows say: one HTML file; of several studies it has the tables, and each has a file of its
     own beside it, with its figures, or they would be too large to send. ValueError without rows."""
@@ -273,9 +286,9 @@ def write_page(rows:pd.DataFrame, # of one profile, from `read_rows`
         links, folder = [], Path(root) / suite[0].profile / "figures"
         for suffix, part in several.items():
             file = out.with_name(out.stem + suffix + out.suffix)
-            atomic_write(file, page(part, suite, root, table, drawings(folder, suffix)))
+            atomic_write(file, page(part, suite, root, table, drawings(folder, suffix), warn))
             title = f"{plain(label(part.dataset[0]))}, {plain(part.model[0])}"
             links.append(f'<li><a href="{plain(file.name)}">{title}</a></li>')
         drawn = f"<p>{text('page.studies')}</p><ul>{''.join(links)}</ul>"
-    atomic_write(out, page(rows, suite, root, table, drawn))
+    atomic_write(out, page(rows, suite, root, table, drawn, warn))
     return out

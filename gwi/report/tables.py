@@ -19,12 +19,13 @@ from fastcore.basics import patch
 
 from .. import paths
 from ..protocols import IN_ROWS
+from . import codes
 from .cost import COSTED, costs
 from .escaping import beside, escape, markdown, spreadsheet
 from .naming import (NUMBERS, counted, full_title, in_order, label, method_order, metric, note, numbered,
                                row_and_column, text)
-from .reading import Numbers, attack_word, attacks_of, explain_file, numbers, published, radii
-from .reading import studies, table_names, validate
+from .reading import (Numbers, attack_word, attacks_of, explain_file, numbers, published, radii, studies,
+                                table_names, validate)
 from .reading import COLUMNS, KEYS, STUDY, compare_rows, corruption_means, figure_file  # noqa: F401
 from .reading import main_runs, read_rows, seed_values, summary  # noqa: F401
 
@@ -114,6 +115,7 @@ def caption(shown:Numbers, # of a table
              images=images or _counts(values.n.to_numpy(), unit, whose.to_numpy()),
              epochs=_epochs(shown.rows, values.run)),
         _test_set(shown), autoattack_sentence(values, shown.rows, root), note(first.dataset), signs,
+        codes.sentence(shown, root),
         text("caption.command", profile=first.profile))
 
 def autoattack_sentence(values, rows, root="results") -> str:
@@ -260,13 +262,15 @@ def _signs(shown):
 def table(rows:pd.DataFrame, # of one profile, data set and network
           name:str, # one of `table_names`
           best=None, # (Numbers) -> bool for each cell: what is bold; default: the best mean
+          root="results", # results folder with the provenance of the rows
          ) -> Table:
     "A table of a protocol: methods × conditions, mean ± standard deviation over seeds."
     shown, number = numbers(rows, name), numbered(rows.dataset.iloc[0], name)
     if best: shown = replace(shown, cells=shown.cells.assign(best=best(shown)))
     known = costs(rows.profile.iloc[0]) if name in COSTED else {}
     signs = sentences(_signs(shown), text("sign.apart") if best else "", text("sign.passes") if known else "")
-    return Table(name, shown.cells, caption(shown, signs=signs, number=f"Table {number}" if number else ""), known)
+    number = f"Table {number}" if number else ""
+    return Table(name, shown.cells, caption(shown, signs=signs, number=number, root=root), known)
 
 # %% ../../nbs/report/345_tables.ipynb #087018b1
 def state(part:pd.DataFrame, # rows of one profile, data set and network
@@ -307,14 +311,13 @@ def write_index(rows:pd.DataFrame, # from `read_rows`
     for file, name, _ in made:
         if not numbers_of[file]: lines.append(["", full_title(name).split(";")[0], _link(file), sources[file], ""])
     content = text("tables.index") + "\n\n" + pipe(["table", "what", "files", "made from", "published"], lines)
-    Path(out).mkdir(parents=True, exist_ok=True)
-    file = Path(out) / "index.md"
-    file.write_text(content, encoding="utf-8")
+    paths.atomic_write(file := Path(out) / "index.md", content)
     return file
 
 # %% ../../nbs/report/345_tables.ipynb #f74c4129
 def write_tables(rows:pd.DataFrame, # from `read_rows`
                  out, # folder, made if it is not there
+                 root="results", # results folder with the provenance of the rows
                 ) -> dict: # name of the table -> "written" or why not
     "Every table as CSV, Markdown and LaTeX, and index.md."
     out, notes, rows = Path(out), {}, validate(rows)
@@ -324,7 +327,7 @@ def write_tables(rows:pd.DataFrame, # from `read_rows`
         for name in dict.fromkeys((*(p for p in IN_ROWS if p != "speed"), *names)):
             notes[name + suffix] = "written" if name in names else f"skipped: no rows of protocol {name}"
         for name in names:
-            made = table(part, name)
+            made = table(part, name, root=root)
             for kind, content in (("csv", made.to_csv()), ("md", made.to_markdown()), ("tex", made.to_latex())):
                 (out / f"{name}{suffix}.{kind}").write_text(content, encoding="utf-8")
     return notes
@@ -393,6 +396,5 @@ def write_support(rows:pd.DataFrame, # from `read_rows("results")`
     for kind, part in made.groupby("kind", sort=False):
         body = part[["title", "name", "status", "evidence", "note"]].to_numpy().tolist()
         lines += [f"## {kind.capitalize()}s\n", pipe([kind, "name", "status", "evidence", "note"], body)]
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
-    Path(out).write_text("\n".join(lines), encoding="utf-8")
+    paths.atomic_write(Path(out), "\n".join(lines))
     return made

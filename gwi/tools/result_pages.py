@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FIGURE', 'PHOTO', 'EXPLORED', 'computed', 'table_once', 'slug', 'stage_notebook', 'source_protocols', 'command_of',
-           'executed_page', 'cell_sources', 'linked_table', 'result_tables', 'result_figures', 'introduction',
-           'result_pages', 'sample_photograph', 'write_explorer_images', 'explorer_errors', 'explorer',
+           'executed_page', 'cell_sources', 'linked_table', 'result_tables', 'result_figures', 'first_words',
+           'introduction', 'result_pages', 'sample_photograph', 'write_explorer_images', 'explorer_errors', 'explorer',
            'write_executed', 'stated_claims', 'claims_page', 'write_results']
 
 # %% ../../nbs/tools/520_result_pages.ipynb #49aa0003
@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 
 from .. import params, paths, protocols
-from ..pipeline import stages
+from ..pipeline import stages, standing
 from ..report import claims, page, tables
+from ..report.escaping import markdown
 from ..report.tables import label
 from ..runs import results_dir
 from .pages import FILES, page_notebook, raw_html, toctree
@@ -153,6 +154,12 @@ def _made_by(profile, file):
     key = "made by, foreign" if profile in stages.FOREIGN else "made by"
     return filled(key, profile=profile, file=file, standing=standing)
 
+def first_words(profile:str, s, rows, # of one study
+               ) -> str: # Markdown
+    "What must be said of the rows of a study, and the digest of the profile."
+    said = [f"**{markdown(sentence)}**" for sentence in standing.warnings(s, rows)]
+    return "\n\n".join([*said, standing.digest_words(profile)])
+
 def introduction(profile:str) -> str: # Markdown, or nothing
     "What the profile's own file says of it: the comment at its head."
     file = paths.root() / "profiles" / f"{profile}.yaml"
@@ -165,7 +172,8 @@ def _about(s): return f"{label(s.data.name)}, {s.model.name}"
 # %% ../../nbs/tools/520_result_pages.ipynb #49aa000d
 def _study_page(title, profile, file, s, rows, suffix, level, about=()):
     body = [result_tables(s, rows, level), result_figures(profile, suffix)]
-    return "\n".join([f"# {title}", "", introduction(profile), "", _made_by(profile, file), "", *about, *body])
+    return "\n".join([f"# {title}", "", introduction(profile), "", first_words(profile, s, rows), "",
+                      _made_by(profile, file), "", *about, *body])
 
 def result_pages(profile:str) -> dict: # name of the page -> Markdown
     "All that a profile has found out; of several studies, a page for each behind the first."
@@ -181,7 +189,8 @@ def result_pages(profile:str) -> dict: # name of the page -> Markdown
         name = profile + suffix
         pages[name] = _study_page(_about(s), profile, name, s, rows, suffix, "##")
         links.append(f"- [{_about(s)}]({name}.md): {rows.run.nunique()} runs")
-    about = [introduction(profile), "", filled("several studies", profile=profile)]
+    about = [introduction(profile), "", first_words(profile, found[0][0], everything), "",
+             filled("several studies", profile=profile)]
     first = [f"# {title}", "", *about, "", *links, "", toctree(pages)]
     return {profile: "\n".join(first)} | pages
 

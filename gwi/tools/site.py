@@ -10,6 +10,7 @@ __all__ = ['PAGES', 'LINKED', 'SETTINGS', 'write_notebooks', 'write_reference', 
 from .. import faults
 
 faults.begun(__name__, "gwi.tools.site")
+import functools
 import json
 import os
 import re
@@ -24,6 +25,7 @@ import nbformat
 import pandas as pd
 
 from .. import params, paths
+from ..pipeline import standing
 from ..report import frame, page
 from ..rows import read_provenance
 from . import pages
@@ -172,7 +174,8 @@ def copy_files(out:Path):
         write_run_files(profile, out / "results" / profile / "rows")
         suite, rows = zip(*computed(profile))
         rows = pd.concat(rows, ignore_index=True)
-        page.write_page(rows, list(suite), results, out / f"{profile}.html", table_once)
+        warn = functools.partial(standing.warnings, suite[0])
+        page.write_page(rows, list(suite), results, out / f"{profile}.html", table_once, warn)
 
 # %% ../../nbs/tools/555_site.ipynb #58aa0006
 def run_sphinx(sources:Path, out:Path) -> str: # its warnings
