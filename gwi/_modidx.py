@@ -1825,6 +1825,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                                                                   'gwi/pipeline/notebooks.py'),
                                         'gwi.pipeline.notebooks._run_experiment': ( 'pipeline/notebooks.html#_run_experiment',
                                                                                     'gwi/pipeline/notebooks.py'),
+                                        'gwi.pipeline.notebooks.check_group': ( 'pipeline/notebooks.html#check_group',
+                                                                                'gwi/pipeline/notebooks.py'),
                                         'gwi.pipeline.notebooks.check_network': ( 'pipeline/notebooks.html#check_network',
                                                                                   'gwi/pipeline/notebooks.py'),
                                         'gwi.pipeline.notebooks.clean_copy': ( 'pipeline/notebooks.html#clean_copy',
