@@ -20,7 +20,7 @@ def asked(lock):
     try: ended = subprocess.run(command, capture_output=True, text=True)
     except OSError as e: return f"{uv}: {e.strerror}; make install brings it"
     try: return json.loads(ended.stdout)
-    except ValueError: return (ended.stderr.split("\n\n")[0].strip().splitlines() or [f"{AUDITOR} said nothing"])[-1].strip()
+    except ValueError: return ([line.strip() for line in ended.stderr.splitlines() if line.strip()] or ["no answer"])[-1]
 
 
 def weaknesses(packages):
