@@ -20,7 +20,7 @@ def asked(lock):
     try: ended = subprocess.run(command, capture_output=True, text=True)
     except OSError as e: return f"{uv}: {e.strerror}; make install brings it"
     try: return json.loads(ended.stdout)
-    except ValueError: return ([line.strip() for line in ended.stderr.splitlines() if line.strip()] or ["no answer"])[-1]
+    except ValueError: return (ended.stderr.strip().splitlines() or ["no answer"])[-1].strip()
 
 
 def weaknesses(packages):

@@ -117,7 +117,7 @@ def publish(profile:str="cifar10-cpu") -> Path: # the folder
         paths.atomic_write(folder / "README.md", text)
     return out
 
-# %% ../../nbs/tools/537_cards.ipynb #f455dabd
+# %% ../../nbs/tools/537_cards.ipynb #de5e3072
 def _stated(text): # of a card -> what -> its value
     return dict(re.findall(r"^\| (.+?) \| `(.+?)` \|$", text, re.M))
 
@@ -139,7 +139,8 @@ def verify_card(profile:str, say) -> bool: # whether all is well
     "Say what differs."
     faults = card_faults(profile)
     text = (weights_folder(profile) / "README.md").read_text(encoding="utf-8")
-    unknown = "" if locked_at(_stated(text).get("trained by commit", "")) else ", without the lock file: no such commit here"
+    is_known = locked_at(_stated(text).get("trained by commit", ""))
+    unknown = "" if is_known else ", without the lock file: no such commit here"
     n = len(list(weights_folder(profile).glob("*.safetensors")))
     say(f"{profile}: the card of {n} published weights{unknown}: {len(faults)} faults" +
         "".join(f"\n  {fault}" for fault in faults[:10]))
