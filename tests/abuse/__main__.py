@@ -7,8 +7,9 @@ import tempfile
 import time
 from pathlib import Path
 
-KINDS = ("parameters", "archives", "folders", "system", "checkpoints", "choices", "names", "origins", "deletions")
-SHORT = {"parameters": 0.01, "archives": 0.05, "folders": 1, "system": 0.02}  # the others: a tenth
+KINDS = ("parameters", "archives", "folders", "system", "checkpoints", "choices", "names", "origins", "deletions",
+         "shell")
+SHORT = {"parameters": 0.01, "archives": 0.05, "folders": 1, "system": 0.02, "shell": 0.01}  # the others: a tenth
 WIDTH = 30
 
 
