@@ -24,13 +24,16 @@ from tests.end_to_end import copy_tree
 CANARY = "canary"
 HOSTILE = (
     "$(touch canary)", "`touch canary`", "; touch canary ;", "x; touch canary #", "' ; touch canary ; '",
-    '" ; touch canary ; "', "'; touch canary; echo \"", "$(shell touch canary)", "$$(touch canary)", "$$$(touch canary)",
+    '" ; touch canary ; "', "'; touch canary; echo \"", "$(shell touch canary)",
+    "$$(touch canary)", "$$$(touch canary)",
     "$(eval $(shell touch canary))", "${IFS};touch${IFS}canary", "a\ntouch canary\n", "a\r\ntouch canary\r\n",
     "a\n\ttouch canary", "| touch canary", "&& touch canary", "> canary", "<(touch canary)", "x\\\ntouch canary",
     "\\'; touch canary; '", "\\\"; touch canary; \"", "\\'\"; touch canary; #", "-x", "--help", "--profile=tiny", "-",
-    "--", "~", "~root", "*", "?", "[a-z]", "{a,b}", "a b  c", "it's", 'say "x"', "back\\slash", "\\", "%s%n", "#x", "a#b",
+    "--", "~", "~root", "*", "?", "[a-z]", "{a,b}", "a b  c", "it's", 'say "x"', "back\\slash", "\\", "%s%n",
+    "#x", "a#b",
     "x=y", "$HOME", "${HOME}", "$(HOME)", "${profile}", "${item.method}", "{{ x }}", "!!", "!x", "&x", "*x", "a: b",
-    "- a", "é ü \u2028 \u0085 z", "\u202ex", "\x1b[31m", "\x07", "$(error x)", "$(info x)", "@x", "+x", "=x", "%", "x%y",
+    "- a", "é ü \u2028 \u0085 z", "\u202ex", "\x1b[31m", "\x07", "$(error x)", "$(info x)", "@x", "+x", "=x", "%",
+    "x%y",
     "..", "../../x", "a/../../x", "/", "null", "1e3", "x" * 300)
 AS_NAMES = tuple(v for v in HOSTILE if "/" not in v and v not in ("..", ".") and len(v) < 200)
 
@@ -58,9 +61,13 @@ def harmless(folder, wrong=None):
 
 # -- values given to make, with a stub in place of Python that notes how it was called
 
-STUB = '#!/bin/sh\nfor word in "$@"; do printf "%s\\0" "$word"; done > "$RECORD"\nprintf "%s" "${GWI_DATA-}" > "$RECORD.data"\n'
-GIVEN = {"repro": "PROFILE PART JOBS MINUTES DATA", "report": "PROFILE", "report-folder": "DATA NAME SPLITS JOBS MINUTES",
-         "estimate": "PROFILE PART JOBS", "stages": "PROFILE", "pipelines": "PROFILE", "verify": "DATA", "audit": "X",
+STUB = """#!/bin/sh
+for word in "$@"; do printf "%s\\0" "$word"; done > "$RECORD"
+printf "%s" "${GWI_DATA-}" > "$RECORD.data"
+"""
+GIVEN = {"repro": "PROFILE PART JOBS MINUTES DATA", "report": "PROFILE",
+         "report-folder": "DATA NAME SPLITS JOBS MINUTES", "estimate": "PROFILE PART JOBS",
+         "stages": "PROFILE", "pipelines": "PROFILE", "verify": "DATA", "audit": "X",
          "prove-equal": "FROM ONLY DRY DATA", "weights": "PROFILE", "verify-fidelity": "WEIGHTS DATA DATA_C",
          "kit": "PROFILE PART DATA THERE", "kit-import": "PROFILE PART FROM", "bench": "DATA profile RUN given"}
 ONLY_GIVEN = ("NAME", "SPLITS")
@@ -119,7 +126,8 @@ def of_make(folder):
 
 def no_target(project, value):
     words, _, status, said = made(project, "--", value)
-    return True, harmless(project.parent, None if words is None and status and "make help" in said else f"{status} {said}")
+    is_told = words is None and status and "make help" in said
+    return True, harmless(project.parent, None if is_told else f"{status} {said}")
 
 
 def no_python(project, value):
@@ -161,7 +169,8 @@ def cleaned_there(project, value):
     (project / "profiles" / f"{value}.yaml").touch()
     _, _, status, said = made(project, "clean")
     kept = {file.name for file in (project / "data").iterdir()} - {"other"}
-    return None if not status and kept <= {value} and (project / "data" / "other").is_dir() else f"{status} {kept} {said}"
+    is_well = not status and kept <= {value} and (project / "data" / "other").is_dir()
+    return None if is_well else f"{status} {kept} {said}"
 
 
 def helped_there(project, value):
@@ -223,7 +232,8 @@ def of_words(copy):
                         "report --profile=V", "compare --profile=V", "pipelines --profile=V", "repro --profile=V",
                         "repro --profile=paper-mini --part=V", "tables --params=V", "tables --profile=V",
                         "report-folder --data=V", "report-folder --data=images --name=V", "repro --jobs=V"),
-             kit: ("pack --profile=V", "pack --profile=paper-mini --part=V", "import --profile=V x", "import -- V", "run V"),
+             kit: ("pack --profile=V", "pack --profile=paper-mini --part=V", "import --profile=V x", "import -- V",
+                   "run V"),
              verify: ("--publish=V",), estimate: ("--profile=V", "--profile=paper-mini --part=V"),
              train: ("V", "x --profile=V"), evaluate: ("V clean", "x V")}
     for module, lines in calls.items():
@@ -261,7 +271,8 @@ def alone(copy):
         shutil.copytree(copy / name, project / name, ignore=shutil.ignore_patterns("__pycache__", "tmp", "cache"))
     for name in (".dvcignore", ".gitignore", "dvc.yaml", "params.yaml", "settings.ini", "results/equal_code.csv"):
         if (copy / name).exists(): shutil.copy(copy / name, project / name)
-    for name in ("digits", "digits-c-regenerated", "weights"): (project / "data" / "small" / "digits" / name).mkdir(parents=True)
+    for name in ("digits", "digits-c-regenerated", "weights"):
+        (project / "data" / "small" / "digits" / name).mkdir(parents=True)
     committed(project)
     return project
 
@@ -392,7 +403,8 @@ def try_one(name, work):
 def committed(copy):
     "All that is there, in a repository of its own."
     git = ["git", "-c", "user.name=x", "-c", "user.email=x@x"]
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]): subprocess.run([*git, *words], cwd=copy, check=True)
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *words], cwd=copy, check=True)
 
 
 def in_copy(folder, share):
