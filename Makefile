@@ -4,25 +4,29 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install repro report report-folder stages pipelines estimate docs docs-serve hooks verify prove-equal \
   weights verify-fidelity pages bench kit kit-import kit-rehearsal test test-docs test-kernels test-resume \
-  notebooks readme lock clean abuse
+  notebooks readme lock clean abuse audit
 .DELETE_ON_ERROR:
 
-PROFILE ?=
 # where the shell has an environment activated, what it was made of
-IS_RIGHT := import sys; (3, 11) <= sys.version_info[:2] <= (3, 12) and print(sys._base_executable)
-PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3; do "$$p" -c '$(IS_RIGHT)' 2>/dev/null || true; done))
-NEED_GB := 8
-RUN := . .venv/bin/activate && unset PYTHONDONTWRITEBYTECODE PYTHONPATH GWI_ROOT GWI_PARAMS GWI_COMMIT &&
+override IS_RIGHT := import sys; (3, 11) <= sys.version_info[:2] <= (3, 12) and print(sys._base_executable)
+override FOUND = $(firstword $(shell for p in python3.12 python3.11 python3; do "$$p" -c '$(IS_RIGHT)' 2>/dev/null || true; done))
+export NEED_GB := 8
+override RUN := export VIRTUAL_ENV="$$PWD/.venv" PATH="$$PWD/.venv/bin:$$PATH" && \
+  unset PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONPATH GWI_ROOT GWI_PARAMS GWI_COMMIT &&
 
-# options of the commands, where they are given; NAME only on the command line, for the environment may have one
-profile := $(if $(PROFILE),--profile "$(PROFILE)")
-part := $(if $(PART),--part "$(PART)")
-jobs := $(if $(JOBS),--jobs $(JOBS))
-minutes := $(if $(MINUTES),--minutes $(MINUTES))
-data := $(if $(DATA),--data "$(DATA)")
-local := $(if $(DATA),GWI_DATA="$(if $(filter /%,$(DATA)),,$(CURDIR)/)$(DATA)")
-name := $(if $(filter command,$(firstword $(origin NAME))),--name "$(NAME)")
-splits := $(if $(filter command,$(firstword $(origin SPLITS))),--splits "$(SPLITS)")
+# What is given to make is data: it goes into the environment as it stands, neither make nor the shell looks into it,
+# and a recipe quotes it. NAME and SPLITS count only on the command line, for the environment may have a NAME.
+# `override`: these are ours, and not to be given.
+override given = $(filter command,$(firstword $(origin $(1))))
+override name := $(if $(call given,NAME),$${NAME:+"--name=$$NAME"})
+override splits := $(if $(call given,SPLITS),"--splits=$$SPLITS")
+$(foreach v,$(.VARIABLES),$(if $(call given,$v),$(eval override export $v := $$(value $v))))
+override profile := $${PROFILE:+"--profile=$$PROFILE"}
+override part := $${PART:+"--part=$$PART"}
+override jobs := $${JOBS:+"--jobs=$$JOBS"}
+override minutes := $${MINUTES:+"--minutes=$$MINUTES"}
+override data := $${DATA:+"--data=$$DATA"}
+override local := env $${DATA:+"GWI_DATA=$$DATA"}
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -41,14 +45,15 @@ help:  ## list the targets
 
 install: .venv/installed  ## make .venv with the hash-locked dependencies and this package
 
+.venv/installed: export PYTHON ?= $(FOUND)
 .venv/installed: requirements.lock setup.py pyproject.toml settings.ini
-	@test -n "$(PYTHON)" || { echo "missing: Python 3.11 or 3.12 (found: $$(python3 --version 2>&1 || echo none));" \
+	@test -n "$$PYTHON" || { echo "missing: Python 3.11 or 3.12 (found: $$(python3 --version 2>&1 || echo none));" \
 	  "install one, or say make PYTHON=/path/to/python"; exit 1; }
-	@free=$$(df -Pk . | awk 'NR==2 {print int($$4/1048576)}'); test -d .venv || test $$free -ge $(NEED_GB) || { \
-	  echo "missing: disk space ($$free GB free here, $(NEED_GB) GB needed for the dependencies)"; exit 1; }
-	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
-	  echo "missing: the venv module of $(PYTHON) (Debian: apt install python3-venv)"; exit 1; }
-	@test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
+	@free=$$(df -Pk . | awk 'NR==2 {print int($$4/1048576)}'); test -d .venv || test $$free -ge "$$NEED_GB" || { \
+	  echo "missing: disk space ($$free GB free here, $$NEED_GB GB needed for the dependencies)"; exit 1; }
+	@"$$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "missing: the venv module of $$PYTHON (Debian: apt install python3-venv)"; exit 1; }
+	@test -x .venv/bin/python || "$$PYTHON" -m venv .venv
 	@test -x .venv/bin/uv || .venv/bin/python -m pip install -q --disable-pip-version-check uv
 	@echo "installing the dependencies (about 5 GB, minutes)"
 	@.venv/bin/uv pip install -q --python .venv/bin/python --require-hashes --compile-bytecode -r requirements.lock
@@ -71,20 +76,20 @@ stages: install  ## list every stage of the profile, part by part, without runni
 	@$(RUN) python -m gwi.pipeline stages $(profile)
 
 pipelines: install  ## make settings in full and pipelines of the profiles, or of PROFILE, anew: after a change in profiles/ or dvc.yaml
-	@$(RUN) python -m gwi.pipeline pipelines $(if $(PROFILE),--profile "$(PROFILE)")
+	@$(RUN) python -m gwi.pipeline pipelines $(profile)
 
 verify: install  ## name every row, figure and table that was changed, and compute a sample of the rows anew here
 	@$(RUN) $(local) python -m gwi.tools.verify $(minutes) $(if $(SEED),--seed "$(SEED)")
 
 prove-equal: install  ## show that changed code gives the results of before, byte by byte, and write it into the ledger
-	@$(RUN) $(local) python -m gwi.tools.prove $(if $(FROM),--from "$(FROM)") $(if $(DRY),--dry) $(if $(ONLY),--only "$(ONLY)")
+	@$(RUN) $(local) python -m gwi.tools.prove $${FROM:+"--from=$$FROM"} $${DRY:+--dry} $${ONLY:+"--only=$$ONLY"}
 
 weights: install  ## publish the weights of the core methods' first seed, with a card, in results/PROFILE/weights
-	@$(RUN) python -m gwi.tools.verify --publish "$(or $(PROFILE),cifar10-cpu)"
+	@$(RUN) python -m gwi.tools.verify "--publish=$${PROFILE:-cifar10-cpu}"
 
 verify-fidelity: install  ## what we compute against published constants, models and other libraries
-	@$(RUN) python -m gwi.tools.fidelity $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(data) \
-	  $(if $(DATA_C),--data-c "$(DATA_C)")
+	@$(RUN) python -m gwi.tools.fidelity $${WEIGHTS:+"--weights=$$WEIGHTS"} $(data) \
+	  $${DATA_C:+"--data-c=$$DATA_C"}
 
 # tables and figures of a profile: make report PROFILE=...
 pages: install  ## after new rows: results/support.md and the pages that quote rows
@@ -97,10 +102,10 @@ bench: install  ## measure speed: rows, table and figure in results/bench (about
 	@$(RUN) python -m gwi.tools.bench
 
 kit: install  ## pack a study into kit/ for a machine with a GPU and without a network
-	@$(RUN) python -m gwi.pipeline.kit pack $(profile) $(part) $(data) $(if $(THERE),--python "$(THERE)")
+	@$(RUN) python -m gwi.pipeline.kit pack $(profile) $(part) $(data) $${THERE:+"--python=$$THERE"}
 
 kit-import: install  ## check the rows that came back from a kit (FROM=folder) and take the complete seeds in
-	@$(RUN) python -m gwi.pipeline.kit import $(profile) $(part) $(if $(FROM),"$(FROM)")
+	@$(RUN) python -m gwi.pipeline.kit import $(profile) $(part) $${FROM:+-- "$$FROM"}
 
 kit-rehearsal: install  ## pack, run, go on and take in a tiny grid on the CPU, without notebook tools (a minute)
 	@$(RUN) python -m gwi.pipeline.kit rehearse --out .cache/kit-rehearsal
@@ -118,7 +123,7 @@ notebooks: install  ## execute all notebooks and save their outputs (after chang
 	@$(RUN) python tests/execute.py && nbdev_clean && nbdev_export
 
 docs: install  ## the docs site in _docs, from saved notebooks and committed rows (EXECUTE=1: executed first)
-	@$(if $(EXECUTE),$(MAKE) --no-print-directory notebooks)
+	@test -z "$${EXECUTE:-}" || $(MAKE) --no-print-directory notebooks
 	@$(RUN) python -m gwi.tools.site
 
 docs-serve: install  ## show the site at localhost:8000
@@ -146,5 +151,8 @@ clean:  ## delete what can be made again: environment, caches, pictures and weig
 abuse: install  ## bad input of every kind, all of it, with a table: kind, cases, wrong (minutes)
 	@$(RUN) python -m tests.abuse
 
+audit: install  ## what PyPI knows of weaknesses in the locked dependencies; pip-audit runs in an environment of its own
+	@$(RUN) python tests/audit.py
+
 .DEFAULT:
-	@echo "no target '$@'; make help lists them"; exit 2
+	@$(info no target '$@'; make help lists them) exit 2

@@ -36,8 +36,8 @@ def commands(context):
       gwi robustness --model timm:resnet18 --weights best.pth --data photos/test --minutes 10
       gwi COMMAND --help
 
-    Results go to stdout, progress and errors to stderr. A model given as file.py:FUNCTION or as a TorchScript archive
-    runs code of whoever wrote it.
+    Results go to stdout, progress and errors to stderr. A model given as file.py:FUNCTION or as an archive (of
+    torch.export, TorchScript) runs code of whoever wrote it.
 
     \b
     Ends with

@@ -14,6 +14,9 @@ from pathlib import Path
 import nbformat
 
 root = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(root / "tests"))
+from trust import executions, seen  # noqa: E402
+
 METHOD = ("kernels", "grouping_kernel", "grouping", "map_kernels", "weighting", "masks", "labels", "slopes", "layouts",
           "trunk", "listening", "wrappers", "inhibition")
 # what is imported under another name than it is installed under; Triton comes with torch, where there is one
@@ -287,6 +290,12 @@ def is_definition(cell):
 def is_demonstration(cell): return cell.cell_type == "code" and not re.match(r"#\| *(export|hide)", cell.source)
 
 
+def trusted():
+    "Code of others runs nowhere but where SECURITY.md says, and the rule knows it when it sees it."
+    yield from executions(modules())
+    yield from (f"tests/trust.py:1: not seen: {line}" for line in seen())
+
+
 RULES = {
     "ruff check is clean": ruff,
     f"no line is over {WIDTH} characters": long_lines,
@@ -300,6 +309,7 @@ RULES = {
     "bodies of methods are no public functions": bodies_of_methods,
     "nothing is grafted onto a class": grafts,
     "no module uses another's private names": private_names,
+    "code of others runs nowhere but where SECURITY.md says": trusted,
     f"at least {DEMONSTRATED} % of the exported cells are demonstrated": demonstrated,
 }
 

@@ -104,7 +104,7 @@ class Names(click.ParamType):
         return tuple(word.strip() for word in words if word.strip())
 
 # %% ../../nbs/commands/451_options.ipynb #b98ed1b8
-RUNS_CODE = "file.py:FUNCTION and TorchScript archives run code of whoever wrote them: use only files you trust."
+RUNS_CODE = "file.py:FUNCTION and both kinds of archives run code of whoever wrote them: use only files you trust."
 SOURCES = ("timm:NAME, torchvision:NAME, our:NAME (each with --weights), file.py:FUNCTION, an archive of torch.export "
            "or TorchScript, or file.onnx")
 

@@ -16,6 +16,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from shlex import quote
 from string import Template
 
 from ..extras import needs
@@ -101,7 +102,7 @@ def _listed(root:Path, splits:str|None=None) -> Layout:
 
 def _one_class(root, kind):
     has_folders = (root / kind).is_dir() and any(f.is_dir() for f in (root / kind).iterdir())
-    meant = f"; or is DATA={root / kind} meant?" if has_folders else ""
+    meant = f"; or is DATA={quote(str(root / kind))} meant?" if has_folders else ""
     return f"DATA: {root} holds one class only, {kind!r}; at least two are needed, a folder each{meant}"
 
 # %% ../../nbs/pipeline/405_folder.ipynb #fce306ef

@@ -47,7 +47,7 @@ def protocols_of(run:Run) -> list[str]: # "training" first
 def tiny() -> tuple[Settings,str]: # settings, and their YAML
     "The study of a rehearsal."
     raw = params.composed("tiny")
-    raw |= dict(profile="rehearsal", core=["standard", "gwi"], evaluated=["standard", "gwi"], seeds=[0, 1])
+    raw |= dict(profile="rehearsed", core=["standard", "gwi"], evaluated=["standard", "gwi"], seeds=[0, 1])
     raw["data"] |= dict(n_train=128, n_test=40)
     raw["model"] |= dict(width=0.25)
     raw["corruption"] |= dict(names=["gaussian_noise", "frost"])

@@ -37,7 +37,8 @@ RUN = """#!/usr/bin/env bash
 #             [LENGTHS=30,60] [DEVICE=cpu] [PYTHON=python3]
 set -eu
 HERE="$PWD"
-KIT="$(cd "$(dirname "$0")" && pwd)"
+KIT="$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)"
+case "$KIT" in *:*) echo "kit: $KIT: Python's path cannot have a colon in it; move the kit" >&2; exit 2;; esac
 PYTHON=python3
 for word in "$@"; do
   case "$word" in
@@ -45,7 +46,7 @@ for word in "$@"; do
   esac
 done
 cd "$KIT"
-command -v "$PYTHON" >/dev/null || { echo "kit: no $PYTHON here; name one: PYTHON=/path/to/python3" >&2; exit 2; }
+command -v -- "$PYTHON" >/dev/null || { echo "kit: no $PYTHON here; name one: PYTHON=/path/to/python3" >&2; exit 2; }
 "$PYTHON" - <<'CHECK' || exit 2
 import hashlib, pathlib, sys
 def is_right(digest, name):

@@ -19,6 +19,7 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
+from shlex import quote
 
 from .. import paths
 from ..console import progress, side_by_side
@@ -151,7 +152,9 @@ def check_out(out:Path, # of this call
     try: held = below("data", archive_of_rows(archive, "OUT"))
     except ConfigError: raise ConfigError(f"OUT: {archive} is damaged or of another kit; say another OUT") from None
     lost = [name for name in held if name not in earlier and not (paths.root() / name).is_file()]
-    if lost: raise ConfigError(f"OUT: {archive} holds rows of an earlier call; say EARLIER={archive} or another OUT")
+    if not lost: return
+    raise ConfigError(f"OUT: {archive} holds rows of an earlier call; say EARLIER={quote(str(archive))} or another "
+                      "OUT")
 
 # %% ../../nbs/pipeline/445_kit_run.ipynb #369918f6
 SPEED_SECONDS = 60  # of measuring steps and operations

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KERNEL', 'StageError', 'parameter_names', 'clean_copy', 'followed', 'near', 'run_notebook', 'check_network',
-           'is_kept', 'check_kernel', 'run_stage']
+           'is_kept', 'check_kernel', 'check_group', 'run_stage']
 
 # %% ../../nbs/pipeline/395_notebooks.ipynb #61a452e9
 import os
@@ -19,8 +19,9 @@ from pathlib import Path
 
 from .. import console, faults, methods, params, paths
 from ..extras import needs
-from ..paths import atomic_write
+from ..paths import ConfigError, atomic_write
 from .stages import CODE, NOTEBOOKS, SHARED, check_code, check_in_use, row_files, stage_name, write_code
+from ..protocols import PROTOCOLS
 from ..runs import results_dir, rows_dir, select, weights_dir
 from ..surroundings import other_variables, other_versions
 
@@ -247,6 +248,17 @@ def _run_experiment(s, stage, group):
     if experiment in ("train", "evaluate"): _forget_others(s, stage, group, files)
     _keep(copy, s, stage, group)
 
+# %% ../../nbs/pipeline/395_notebooks.ipynb #611e3665
+def check_group(s:params.Settings, # of a profile
+                stage:str, # "rows" or a key of NOTEBOOKS
+                group:str):
+    "ConfigError unless the stage has such a group."
+    if group == "all": return
+    if stage == "train": return select(group, s)  # which names those that there are
+    groups = s.evaluated if stage in PROTOCOLS and PROTOCOLS[stage].by_method else []
+    if group in groups: return
+    raise ConfigError(f"{stage}: {group!r} is none of {', '.join([*groups, 'all'])}")
+
 # %% ../../nbs/pipeline/395_notebooks.ipynb #6413dc62
 def run_stage(stage:str, # "code", "rows" or a key of NOTEBOOKS
               group:str="all", # as for `select`
@@ -258,6 +270,7 @@ def run_stage(stage:str, # "code", "rows" or a key of NOTEBOOKS
     _check_home()
     console.check_time(stage_name(stage, group))
     s = params.load()
+    check_group(s, stage, group)
     check_in_use(s)
     check_code(stage)
     with faults.alone(f"{s.profile}/{_part(s, stage)}/{stage_name(stage, group)}"):

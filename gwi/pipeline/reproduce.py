@@ -265,6 +265,7 @@ def reproduce_all(profile:str, # "": that of params.yaml
                   jobs:int|None=None, # stages at a time; default: `default_jobs`
                  ) -> int: # the status to end with
     "All parts of a profile, or one, one after the other, and what they share."
+    if profile: params.parts(profile)  # an unknown name is an error before anything is called so
     check_place(is_compared=True)
     with faults.alone(profile or own_profile()), passing_on(): return _reproduce_all(profile, only, force, jobs)
 

@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['OWN', 'FAMILIES', 'WEIGHTS', 'EVALUATED', 'CELL_KEY', 'elsewhere', 'settings_at', 'sampled', 'comparisons_of',
-           'weight_of', 'Unit', 'units_of', 'weights_folder', 'published_units', 'only_clean', 'weights_faults',
-           'drawn', 'check_images', 'prepared_dataset', 'beside_committed', 'computed', 'seed_tolerance', 'agreement',
-           'spend']
+           'weight_of', 'Unit', 'units_of', 'published_units', 'only_clean', 'weights_faults', 'drawn', 'check_images',
+           'prepared_dataset', 'beside_committed', 'computed', 'seed_tolerance', 'agreement', 'spend']
 
 # %% ../../nbs/tools/538_anew.ipynb #16343bfe
 import os
@@ -28,6 +27,7 @@ from ..data.fetch import fetch, is_at_hand
 from ..protocols import BAR, CORRUPTIONS, HELD_OUT
 from ..report import tables
 from ..runs import Run, corrupted_dir, data_dir, parse_run, rows_path, select, weights_path
+from .cards import weights_folder
 
 # %% ../../nbs/tools/538_anew.ipynb #529b75b3
 OWN = ("GWI_ROOT", "GWI_CACHE", "GWI_LOG", "GWI_DATA")  # variables of the environment that say where things lie
@@ -127,10 +127,6 @@ def units_of(s:params.Settings, # of a profile
     return [_unit(run, protocols(run), s, said, claims) for run in runs]
 
 # %% ../../nbs/tools/538_anew.ipynb #55aa0007
-def weights_folder(profile:str) -> Path:
-    "Where the published weights of a profile lie."
-    return paths.root() / "results" / profile / "weights"
-
 def published_units(s:params.Settings, # of a profile
                     home:Path, # the project's root
                     seed="", # of the draw

@@ -40,7 +40,7 @@ PAGES = {
     "Evidence": ["results/index", "results/claims", "tutorials/what_we_learned", "tutorials/anatomy",
                  "results/explorer", "tutorials/check_evaluation", "benchmarks", "known_differences"],
     "Reproduce": ["tutorials/reproduce", "tutorials/many_machines", "tutorials/contribute"],
-    "Reference": ["glossary", "api/index", "rooms"],
+    "Reference": ["glossary", "api/index", "rooms", "security"],
 }
 
 # %% ../../nbs/tools/555_site.ipynb #091a6bd5
@@ -72,10 +72,11 @@ def write_reference(out:Path):
     links = [f"- [{name}]({name}.ipynb)" for name in notebooks]
     text = filled("notebooks", links="\n".join(links), toctree=toctree(notebooks))
     (out / "rooms.md").write_text(text, encoding="utf-8")
+    shutil.copy(paths.root() / "SECURITY.md", out / "security.md")
 
 # %% ../../nbs/tools/555_site.ipynb #58aa0002
 LINKED = ("results", "profiles", "params.yaml", "data/published.csv", "data/cifar10-exact-indices.csv",
-          "CITATION.cff", "LICENSE")  # what pages link to
+          "CITATION.cff", "LICENSE", "SECURITY.md")  # what pages link to
 
 def write_static(out:Path):
     "Style, scripts, icon, and the images of the corruption explorer."

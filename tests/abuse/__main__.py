@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 KINDS = ("parameters", "archives", "folders", "system", "checkpoints", "choices", "names", "origins", "deletions",
-         "rows")
-SHORT = {"parameters": 0.01, "archives": 0.05, "folders": 1, "system": 0.02}  # the others: a tenth
+         "rows", "shell")
+SHORT = {"parameters": 0.01, "archives": 0.05, "folders": 1, "system": 0.02, "shell": 0.01}  # the others: a tenth
 WIDTH = 30
 
 
