@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from .console import listed
 from .extras import needs
 from .paths import atomic_write
 
@@ -34,6 +35,18 @@ def _safely(data):
     import safetensors.torch
     return safetensors.torch.load(data)
 
+def _code_in(path) -> list: # names
+    "The names of code in a torch file, without running it; [] where it is none, or nothing but tensors."
+    try: return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+    except Exception: return []  # torch raises many kinds here, too
+
+def _pickled(path, names) -> str:
+    is_network = any(name.startswith("torch.nn.modules.") for name in names)
+    what = "a whole network, pickled code" if is_network else f"more than tensors ({listed(names)}), pickled code"
+    saved = "model.state_dict()" if is_network else 'checkpoint["state_dict"], or whatever its part with the weights is'
+    return (f"{path.name} holds {what} that is not run; save its weights alone, where it was made: "
+            f"torch.save({saved}, {path.with_stem(f'{path.stem}-weights').name!r})")
+
 def _tensors(path): # -> what the file holds
     if not path.is_file(): raise FileNotFoundError(f"no weights at {path}")
     data = path.read_bytes()
@@ -42,6 +55,7 @@ def _tensors(path): # -> what the file holds
         return torch.load(path, map_location="cpu", weights_only=True)
     except ModuleNotFoundError: raise
     except Exception as error:  # torch raises many kinds here; its advice to load the file unsafely is not repeated
+        if names := _code_in(path): raise ValueError(_pickled(path, names)) from None
         raise ValueError(f"{path.name} is neither a safetensors file nor a torch file of tensors alone, or it is "
                          f"damaged ({type(error).__name__})") from None
 
@@ -109,7 +123,6 @@ def _differences(ours, theirs): # name -> tensor -> list of str
     kinds = {"missing": [k for k in ours if k not in theirs and not _optional(k)],
              "unexpected": [k for k in theirs if k not in ours],
              "of another shape": [f"{k} {list(theirs[k].shape)} instead of {list(ours[k].shape)}" for k in other]}
-    def listed(keys): return ", ".join(keys[:20]) + (f" and {len(keys) - 20} more" if len(keys) > 20 else "")
     return [f"{kind}: {listed(keys)}" for kind, keys in kinds.items() if keys]
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -178,7 +191,7 @@ def file_names(net:nn.Module, # that the file fills
     ours = net.state_dict()
     names = dict(zip(_translated({_without_prefix(k): v for k, v in theirs.items()}, ours), theirs))
     if unknown := [name for name in names if name not in ours]:
-        raise ValueError(f"{Path(path).name} is of another network: this one has no {', '.join(unknown[:6])}")
+        raise ValueError(f"{Path(path).name} is of another network: this one has no {listed(unknown)}")
     return names
 
 # %% ../nbs/175_weights.ipynb #df0594b7
