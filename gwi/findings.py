@@ -96,7 +96,7 @@ def checked_classes(n_outputs:int, # of the network
     raise ValueError(f"the network has {n_outputs} outputs, the data {n} classes ({', '.join(map(repr, classes[:4]))}, "
                      "...): say what the outputs are, in their order: outputs=[names], the data's among them")
 
-# %% ../nbs/326_findings.ipynb #38880f20
+# %% ../nbs/326_findings.ipynb #044a4460
 def of_classes(labels:np.ndarray, # int64 [N], of all images
                classes:list, # names
                sampled:dict, # protocol -> int64 [n], labels of the images that were measured
@@ -112,7 +112,7 @@ def of_classes(labels:np.ndarray, # int64 [N], of all images
         if missing: lacking.setdefault((missing, len(some)), []).append(protocol)
     for (missing, n), protocols in lacking.items():
         names = listed(repr(classes[k]) for k in missing)
-        found.append(Finding("classes", f"{' and '.join(protocols)}: {n:,} images are fewer than the {len(there):,} "
+        found.append(Finding("classes", f"{', '.join(protocols)}: {n:,} images are fewer than the {len(there):,} "
                              f"classes; {names} had none, so the errors are those of the other classes."))
     return found
 
