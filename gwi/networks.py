@@ -10,6 +10,7 @@ import difflib
 import importlib.util
 import inspect
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -176,6 +177,12 @@ def _exported(path) -> Loaded:
     return Loaded(net, path.stem, size=_fixed(shape[2]), is_fixed=_fixed(shape[2]) is not None)
 
 def _script(path) -> Loaded:
+    with warnings.catch_warnings():  # that it is deprecated is no news for who has an archive of it
+        warnings.filterwarnings("ignore", "`torch.jit.load` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", "`torch.jit.load` is deprecated", DeprecationWarning)
+        return _as_script(path)
+
+def _as_script(path):
     return Loaded(torch.jit.load(path, map_location=devices.device()), path.stem)
 
 # %% ../nbs/182_networks.ipynb #fa671cc6
