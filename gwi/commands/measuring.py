@@ -92,7 +92,9 @@ def examined(out:Path|None=None, is_kept:bool=True, only_plan:bool=False, # Repo
 def _spelt(found): # Report or Estimate, whose findings name options
     if hasattr(found, "plan"):
         found.findings = [replace(one, words=options.as_options(one.words)) for one in found.findings]
-    else: found.about["findings"] = [one | dict(words=options.as_options(one["words"])) for one in found.about["findings"]]
+        return found
+    def spelt(one): return one | dict(words=options.as_options(one["words"]))
+    found.about["findings"] = list(map(spelt, found.about["findings"]))
     return found
 
 def source_of(out, model, weights=None, data=None, **given) -> dict: # text

@@ -12,7 +12,6 @@ __all__ = ['FINE', 'FAILED', 'WRONG', 'INTERRUPTED', 'NOTHING', 'RUNS_CODE', 'SO
 import contextlib
 import importlib
 import json
-import os
 import re
 import sys
 from fractions import Fraction
@@ -62,7 +61,8 @@ def _ended(error:BaseException, name:str, # of the command
         return WRONG, f"{path}: {_one_line(error.format_message())} ({path} --help)"
     if isinstance(error, click.ClickException): return WRONG, f"{name}: {_one_line(error.format_message())}"
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
-        return INTERRUPTED, f"{name}: {str(error) or str(error.__cause__ or '') or NOTHING}"  # click hides it in an Abort
+        said = str(error) or str(error.__cause__ or "")  # click hides an interruption in an Abort
+        return INTERRUPTED, f"{name}: {said or NOTHING}"
     if isinstance(error, OutOfTime): return OUT_OF_TIME, f"{name}: {_one_line(error, command)}"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError": # torch's is a RuntimeError
         return FAILED, f"{name}: memory is not enough ({_one_line(error)})"

@@ -13,7 +13,8 @@ from pathlib import Path
 import click
 
 from . import options
-from .options import INTERRUPTED, Names, Numbers, decorated, json_option, say_json, stdout_kept
+from .options import (INTERRUPTED, Names, Numbers, decorated, json_option, say_json,
+                                  stdout_kept)
 
 # %% ../../nbs/commands/458_train.ipynb #7f9a32f0
 def changes(context, parameter, words): # KEY=VALUE of an option given several times -> dict
@@ -21,7 +22,8 @@ def changes(context, parameter, words): # KEY=VALUE of an option given several t
     found = {}
     for word in words:
         key, equals, text = word.partition("=")
-        if not equals: raise click.BadParameter(f"{word}: KEY=VALUE is needed, as inhibition.weight=0.2", context, parameter)
+        if not equals:
+            raise click.BadParameter(f"{word}: KEY=VALUE is needed, as inhibition.weight=0.2", context, parameter)
         try: found[key] = json.loads(text)
         except ValueError: found[key] = text
     return found
@@ -43,14 +45,15 @@ def _check(weights, model, data, device=None, **_):
 def _fine_tuned(given) -> dict: # as of `_document`
     from gwi.tuning import fine_tune, weights_in
     net = options.network_of(**given)
-    others = {key: value for key, value in given.items() if key not in ("model", "weights", "mean", "std", "data", "flip")}
+    taken = "model", "weights", "mean", "std", "data", "flip"
+    others = {key: value for key, value in given.items() if key not in taken}
     if given["flip"]: others["settings"] = {"augment.flip": True} | given["settings"]
     tuned = fine_tune(net, given["data"], like=given["weights"], **others)
     return _document(tuned, weights_in(given["out"], given["weights"]))
 
 def _interrupted(out) -> str:
-    if any(Path(out).glob("checkpoint*.safetensors")): return "interrupted; the same command goes on from its last checkpoint"
-    return options.NOTHING
+    is_kept = any(Path(out).glob("checkpoint*.safetensors"))
+    return "interrupted; the same command goes on from its last checkpoint" if is_kept else options.NOTHING
 
 def _document(tuned, file) -> dict: # for machines
     about = tuned.about

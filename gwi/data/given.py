@@ -136,8 +136,9 @@ def _without_pictures(tree, layout, pictures) -> tuple: # names of classes; sent
     beside = {f for f in beside if class_name(f.name) not in known and not is_litter(str(f / "1.png"))}
     filled = {above for name in tree.names if not is_litter(name) for above in PurePosixPath(name).parents} & beside
     others = sorted({f.name for f in filled} - set(layout.folders))
-    empty = sorted({check_class(class_name(f.name), tree.root) for f in beside - filled} - set(layout.folders) - set(others))
-    notes = [f"folders without a picture: {listed(map(repr, empty))}: classes, which keep their places"] if empty else []
+    hollow = {check_class(class_name(f.name), tree.root) for f in beside - filled}
+    empty = sorted(hollow - set(layout.folders) - set(others))
+    notes = [f"folders without a picture: {listed(map(repr, empty))}: classes, which keep their places"] * bool(empty)
     if others: notes.append(f"passed over: {listed(map(repr, others))}, beside the classes, without a picture")
     return empty, notes
 
