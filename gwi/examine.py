@@ -292,8 +292,9 @@ def _run(work, parts, limit, seen) -> tuple: # Parts, the plan with what was mea
                 "the first of every class, evenly, and the same ones for every part of a protocol.")
         seen.findings.append(Finding("note", said, False))
     if (took := time.monotonic() - limit.begun) > 66 * limit.minutes:
-        seen.findings.append(Finding("note", f"It took {planning.duration(took)}, longer than the {limit.minutes:g} min "
-                                     f"given: fewer than {planning.LEAST} images would say little.", False))
+        said = (f"It took {planning.duration(took)}, longer than the {limit.minutes:g} min given: fewer than "
+                f"{planning.LEAST} images would say little.")
+        seen.findings.append(Finding("note", said, False))
     return parts, replace(work.plan, n=n), seconds, missing
 
 def _report(seen, asked, plan, parts, **about) -> Report:
