@@ -143,6 +143,7 @@ class Foreign(nn.Module):
                  batch:int|None=None): # None: any number of images
         super().__init__()
         self.run, self.device, self.batch = [run], device, batch  # in a list: its modes and parts are its own
+        self.eval()  # so nobody says that a program was in training mode
     def forward(self, images:Tensor) -> Tensor:
         here = images if self.device is None else images.to(self.device)
         if self.batch is None: return self.run[0](here).to(images.device)
