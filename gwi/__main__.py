@@ -45,7 +45,7 @@ def commands(context):
       1    memory was not enough, or a fault of ours, which shows where (doctor: something does not work)
       2    wrong input: one line says what; nothing was begun
       75   the time was over (GWI_UNTIL); the same command goes on
-      130  interrupted; what is finished is kept, and the same command goes on
+      130  interrupted; it says what is kept, and the same command goes on
     """
     if context.invoked_subcommand is None: click.echo(context.get_help())
 

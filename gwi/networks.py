@@ -10,6 +10,7 @@ import difflib
 import importlib.util
 import inspect
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -142,6 +143,7 @@ class Foreign(nn.Module):
                  batch:int|None=None): # None: any number of images
         super().__init__()
         self.run, self.device, self.batch = [run], device, batch  # in a list: its modes and parts are its own
+        self.eval()  # so nobody says that a program was in training mode
     def forward(self, images:Tensor) -> Tensor:
         here = images if self.device is None else images.to(self.device)
         if self.batch is None: return self.run[0](here).to(images.device)
@@ -176,6 +178,12 @@ def _exported(path) -> Loaded:
     return Loaded(net, path.stem, size=_fixed(shape[2]), is_fixed=_fixed(shape[2]) is not None)
 
 def _script(path) -> Loaded:
+    with warnings.catch_warnings():  # that it is deprecated is no news for who has an archive of it
+        warnings.filterwarnings("ignore", "`torch.jit.load` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", "`torch.jit.load` is deprecated", DeprecationWarning)
+        return _as_script(path)
+
+def _as_script(path):
     return Loaded(torch.jit.load(path, map_location=devices.device()), path.stem)
 
 # %% ../nbs/182_networks.ipynb #fa671cc6

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['LIBRARY', 'LEAST', 'SHARES', 'attacks_named', 'radii_of', 'corruptions_named', 'constants_for', 'severities_of',
-           'Speed', 'probe', 'Plan', 'make_plan', 'duration', 'plan_lines']
+           'Speed', 'probe', 'Plan', 'protocol_of', 'by_protocol', 'make_plan', 'share_out', 'duration', 'plan_lines']
 
 # %% ../nbs/327_planning.ipynb #ea861f58
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -109,7 +109,8 @@ def probe(classifier:Classifier, # in eval mode, on the device
     forward, gradient = _forward(classifier, pixels), _gradient(classifier, pixels, labels)
     for warm in (forward, *[gradient] * has_gradient): warm()
     on_device = devices.send(torch.from_numpy(part.images), devices.device())
-    def made(name): return lambda: corrupt(on_device, name, 3, constants=constants)
+    def made(name, k=None): return lambda: corrupt(on_device[:k], name, 3, constants=constants)
+    for name in names: made(name, 1)()  # what is read or computed once
     times = {name: _seconds(made(name), len(part), 0.0) for name in names}
     return Speed(_seconds(forward, n), _seconds(gradient, n) if has_gradient else 0.0, times)
 
@@ -133,33 +134,50 @@ class Plan:
     of: int         # images that there are
     seconds: dict   # protocol -> estimate
     minutes: float|None # the limit
+    each: dict = field(default_factory=dict) # part of the work, "corruption/fog" -> seconds an image, estimated
+    most: int|None = None # images that a protocol may get if there is time; None: no more than `n`
 
     @property
     def total(self) -> float: return sum(self.seconds.values())  # seconds
 
-def _costs(speed, severities, attacks, radii) -> dict: # protocol -> seconds an image
-    hard = sum(len(severities) * (made + speed.forward) for made in speed.corrupting.values())
-    costs = {"clean": speed.forward} | ({"corruption": hard} if speed.corrupting else {})
+def protocol_of(key:str) -> str: # of a part of the work: "corruption/fog" is of corruption
+    "The protocol that a part belongs to."
+    return key.partition("/")[0]
+
+def _each(speed, severities, attacks, radii) -> dict: # part -> seconds an image
+    hard = {f"corruption/{name}": len(severities) * (made + speed.forward) for name, made in speed.corrupting.items()}
+    costs = {"clean": speed.forward} | hard
     if attacks is None or not radii: return costs
     steps = 1 + sum(steps * (1 + starts) + 1 for steps, starts in attacks.ascents.values())
     steps += sum({"square": 2500}.get(name, 500) for name in attacks.library)  # of the images that stand, about half
-    return costs | {"attack": len(radii) * steps * speed.gradient}
+    costs["attack/before"] = speed.forward + speed.gradient
+    return costs | {f"attack/{radius:g}": steps * speed.gradient for radius in radii}
+
+def by_protocol(each:dict # part -> a number
+               ) -> dict: # protocol -> sum
+    "What the parts of each protocol cost together."
+    sums = {}
+    for key, value in each.items(): sums[protocol_of(key)] = sums.get(protocol_of(key), 0.0) + value
+    return sums
 
 def make_plan(speed:Speed, of:int, # images that there are
               *, severities, attacks:Attacks|None, radii:list,
               n:int|None=None, # images at most; None: all
               minutes:float|None=None, # None: as long as it takes
               least:int=LEAST, # images of each protocol at least, if there are as many
+              spent:float=0.0, # seconds of those minutes that are gone, or kept for the report
              ) -> Plan:
     "How many images each protocol gets."
-    most, costs = min(n or of, of), _costs(speed, severities, attacks, radii)
+    most, each = min(n or of, of), _each(speed, severities, attacks, radii)
+    costs = by_protocol(each)
     counts = dict.fromkeys(costs, most)
-    if minutes is not None: counts = _divided(costs, most, 60 * minutes, least)
-    return Plan(counts, of, {name: counts[name] * cost for name, cost in costs.items()}, minutes)
+    if minutes is not None: counts = share_out(costs, most, 60 * minutes - spent, least)
+    return Plan(counts, of, {name: counts[name] * cost for name, cost in costs.items()}, minutes, each, most)
 
-def _divided(costs, most, seconds, least) -> dict: # protocol -> images
+def share_out(costs:dict, # protocol -> seconds an image
+              most:int, seconds:float, least:int=LEAST) -> dict: # protocol -> images
     "The time divided; what a protocol does not need goes to those after it."
-    counts, left, shares = {}, seconds, sum(SHARES[name] for name in costs)
+    counts, left, shares = {}, max(seconds, 0.0), sum(SHARES[name] for name in costs)
     for name, cost in costs.items():
         share = left * SHARES[name] / shares
         counts[name] = int(max(min(least, most), min(most, share / max(cost, 1e-12))))
@@ -185,4 +203,6 @@ def plan_lines(plan:Plan, what:dict, # protocol -> what is done, "15 corruptions
         lines.append(f"  {what.get(name, _TITLES[name])}: {of}, about {duration(plan.seconds[name])}")
     if plan.minutes is not None and plan.total > 66 * plan.minutes:
         lines.append(f"  that is more than {plan.minutes:g} min: fewer than {LEAST} images would say little")
+    elif plan.minutes is not None and min(plan.n.values()) < (plan.most or 0):
+        lines.append("  a plan by a short trial: more images if it goes faster, fewer if it goes slower, which is said")
     return lines

@@ -169,7 +169,7 @@ def _constants(sizes, chosen, names) -> str: # of (width, height); the constants
     sides = sorted(min(size) for size in sizes)
     if sides[0] < 8: raise ValueError("--data: a picture has a side below 8 pixels, too small to be corrupted")
     name, said = constants_for(sides[len(sides) // 2], chosen, names)
-    for line in said: console.progress(f"  {options.as_options(line)}")
+    for line in said: console.progress(f"  {line}")
     return name
 
 def _some_sizes(images) -> list: # (width, height) of up to 24
@@ -180,7 +180,7 @@ def _some_sizes(images) -> list: # (width, height) of up to 24
 def _checked(data, out, corruptions, severities, npy):
     "What can be found wrong before a picture is read."
     options.check_needed("data")
-    options.check_folder(out)
+    options.check_out(out, "the copies")
     from gwi.planning import corruptions_named
     names = corruptions_named(corruptions[0] if len(corruptions) == 1 else corruptions)
     if not names: raise ValueError("--corruptions: none are left")
@@ -220,11 +220,12 @@ def corrupt(data, out, corruptions, severities, npy, size, constants, final_jpeg
     names = _checked(data, out, corruptions, severities, npy)
     options.check_device(device)
     from gwi import devices
-    with stdout_kept(), devices.on(device or devices.device()):
+    with stdout_kept(), devices.on(device or devices.device()), options.writing(out, "the copies"):
         images, has_labels = _images(data, npy, size)
         wanted = Wanted(names, severities, seed, _constants(_some_sizes(images), constants, names), final_jpeg)
         check_copies(out, _about(wanted, images, npy, size))
-        n_new = write_arrays(images, has_labels, wanted, out) if npy else write_pictures(images, wanted, out)
+        with options.kept("the copies that are written stay, and the same command goes on"):
+            n_new = write_arrays(images, has_labels, wanted, out) if npy else write_pictures(images, wanted, out)
     kind = "arrays" if npy else "pictures"
     if as_json: say_json(dict(folder=out, images=len(images), written=n_new, kind=kind, **asdict(wanted)))
     else: click.echo(f"{n_new:,} {kind} of {len(images):,} images written into {out}; constants of {wanted.constants}")

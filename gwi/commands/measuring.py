@@ -7,7 +7,9 @@ __all__ = ['check_asked', 'name_of', 'examined', 'source_of', 'document', 'robus
            'compare']
 
 # %% ../../nbs/commands/456_measuring.ipynb #14c4316f
+import contextlib
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,6 +73,7 @@ _PASSED = "severities", "eps", "constants", "final_jpeg", "n", "minutes", "seed"
 def examined(out:Path|None=None, is_kept:bool=True, only_plan:bool=False, # Report, or Estimate; where it is kept
              **given) -> tuple:
     "What `gwi.robustness` says of the network and the images that the options name."
+    begun = time.monotonic()
     _begun(**given)
     import torch
     from gwi.examine import robustness
@@ -83,8 +86,16 @@ def examined(out:Path|None=None, is_kept:bool=True, only_plan:bool=False, # Repo
     if given["bf16"]: asked["dtype"] = torch.bfloat16
     found = robustness(replace(loaded, notes=(*loaded.notes, *notes)), images, outputs=outputs, name=name, folder=out,
                        corruptions=_group_or_names(given["corruptions"]), attacks=given["attacks"],
-                       only_plan=only_plan, **asked)
-    return found, out
+                       only_plan=only_plan, begun=begun, **asked)
+    return _spelt(found), out
+
+def _spelt(found): # Report or Estimate, whose findings name options
+    if hasattr(found, "plan"):
+        found.findings = [replace(one, words=options.as_options(one.words)) for one in found.findings]
+        return found
+    def spelt(one): return one | dict(words=options.as_options(one["words"]))
+    found.about["findings"] = list(map(spelt, found.about["findings"]))
+    return found
 
 def source_of(out, model, weights=None, data=None, **given) -> dict: # text
     "How the network and the images were named: the page repeats it in the commands that it suggests."
@@ -93,7 +104,7 @@ def source_of(out, model, weights=None, data=None, **given) -> dict: # text
     return dict(model=model, weights=str(weights or ""), data=str(data), out=str(out), options=" ".join(also))
 
 def _serious(findings): # lines
-    return [f"careful: {options.as_options(found['words'])}" for found in findings if found["is_serious"]]
+    return [f"careful: {found['words']}" for found in findings if found["is_serious"]]
 
 def document(report, **more) -> dict: # for machines
     "A report as JSON has it."
@@ -125,11 +136,11 @@ def robustness(as_json, out, **given):
       gwi robustness --model timm:resnet18 --weights best.pth --data photos/test \\
         --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --minutes 10 --out before
     """
-    options.check_folder(out or _FOLDER)
-    with stdout_kept():
+    if out is None: options.check_out(_FOLDER)
+    with stdout_kept(), options.writing(out) if out else contextlib.nullcontext():
         report, out = examined(out, **given)
         report.about["source"] = source_of(out, **given)
-        page = report.save(out)
+        with options.kept("what was measured is kept, and the same command goes on"): page = report.save(out)
     if as_json: say_json(document(report, folder=out, page=page))
     else: _say_report(report, page)
     if report.is_complete: return FINE
@@ -170,7 +181,7 @@ def estimate(as_json, **given):
     if as_json:
         say_json(dict(seconds=found.plan.total, by_protocol=found.plan.seconds, n=found.plan.n, of=found.plan.of,
                       minutes=found.plan.minutes, findings=findings))
-    else: click.echo("\n".join([*found.lines, *(f"  {options.as_options(f['words'])}" for f in findings)]))
+    else: click.echo("\n".join([*found.lines, *(f"  {f['words']}" for f in findings)]))
 
 # %% ../../nbs/commands/456_measuring.ipynb #161148f0
 @click.command(short_help="Clean error, calibration, errors of classes.")
@@ -197,12 +208,17 @@ def _class_lines(rows) -> list: # of text
 
 # %% ../../nbs/commands/456_measuring.ipynb #ce6c1733
 def _reports(folders) -> list:
-    "Saved reports; those that share a name are called after their folders."
+    "Saved reports; those that share a name are called after their folders. ValueError: one of them twice."
     from gwi.report.robust import load_report
+    places = [folder.resolve() for folder in folders]
+    for k, (folder, place) in enumerate(zip(folders, places)):
+        if place in places[:k]: raise ValueError(f"{folder}: the same report is given twice; name another one")
     reports = [load_report(folder) for folder in folders]
-    names = [report.name for report in reports]
-    def own(report, folder): return replace(report, about=report.about | dict(name=folder.absolute().name))
-    return [own(report, folder) if names.count(report.name) > 1 else report for report, folder in zip(reports, folders)]
+    names, short = [report.name for report in reports], [place.name for place in places]
+    def own(report, folder, name):
+        if names.count(report.name) == 1: return report
+        return replace(report, about=report.about | dict(name=name if short.count(name) == 1 else str(folder)))
+    return list(map(own, reports, folders, short))
 
 @click.command(short_help="What differs between saved reports.")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="BEFORE AFTER ...")
@@ -218,10 +234,11 @@ def compare(folders, out, as_json):
       gwi compare before after --out before-after
     """
     options.check_needed("data", "report")
-    if out: options.check_folder(out)
+    if out: options.check_out(out, "the comparison")
     from gwi.report import paired
     found = paired.compare(*_reports(folders))
-    page = found.save(out) if out else None
+    with options.writing(out, "the comparison") if out else contextlib.nullcontext():
+        page = found.save(out) if out else None
     if as_json:
         return say_json(dict(verdict=paired.verdict(found), table=found.table.to_dict("records"), page=page))
     table = found.table.drop(columns="reference").round(3).to_string(index=False)

@@ -18,7 +18,7 @@ needs("data", "PIL", "yaml", by="gwi.data.given")
 import numpy as np
 from PIL import Image
 
-from ..console import side_by_side
+from ..console import listed, side_by_side
 from .arrays import corrupted_files, read_arrays, read_cifar, read_corrupted_arrays
 from .catalogue import CATALOGUE, OFFICIAL_C
 from .cifar import CIFAR10_CLASSES, pixel_digest, resized
@@ -26,7 +26,7 @@ from .datasets import is_litter, labelled
 from .depth import look_for_depth, may_be_deep, said
 from .imagenet import CorruptedFolders, corrupted_folders, read_validation
 from .known import file_digests, identify, pixel_digests
-from .layout import is_picture, lay_out
+from .layout import check_class, class_name, is_picture, lay_out
 from .packed import Tree, is_archive, tree_of
 from .repeats import digests_of, repeats_of
 from .streaming import Files, Images, readable
@@ -122,6 +122,26 @@ def _check_classes(layout, place) -> list: # sentences
     few = sorted(held["train"] - held["test"])
     return [f"{len(few)} of the classes have no test picture, such as {few[0]!r}"] if few else []
 
+def _homes(layout, pictures) -> set: # folders whose folders are classes; of files that were moved, none
+    found, depth = set(), 1 + bool(layout.folders)
+    for moved, name in pictures.items():
+        kind = "/".join(PurePosixPath(moved).parts[:depth])
+        if name.endswith(moved) and moved != kind: found.add(str(PurePosixPath(name.removesuffix(moved)) / kind))
+    return {str(PurePosixPath(folder).parent) for folder in found}
+
+def _without_pictures(tree, layout, pictures) -> tuple: # names of classes; sentences
+    "Folders beside those of classes in which there is nothing, and those that hold other files."
+    homes, known = _homes(layout, pictures), set(layout.classes)
+    beside = {PurePosixPath(f) for f in tree.folders if str(PurePosixPath(f).parent) in homes}
+    beside = {f for f in beside if class_name(f.name) not in known and not is_litter(str(f / "1.png"))}
+    filled = {above for name in tree.names if not is_litter(name) for above in PurePosixPath(name).parents} & beside
+    others = sorted({f.name for f in filled} - set(layout.folders))
+    hollow = {check_class(class_name(f.name), tree.root) for f in beside - filled}
+    empty = sorted(hollow - set(layout.folders) - set(others))
+    notes = [f"folders without a picture: {listed(map(repr, empty))}: classes, which keep their places"] * bool(empty)
+    if others: notes.append(f"passed over: {listed(map(repr, others))}, beside the classes, without a picture")
+    return empty, notes
+
 def _read_folders(tree, splits) -> tuple: # parts, classes, notes, warnings, what
     "Images in folders of classes."
     names = class_files(tree)
@@ -136,8 +156,10 @@ def _read_folders(tree, splits) -> tuple: # parts, classes, notes, warnings, wha
         notes.append(f"passed over in folders of classes: {n:,} files that are no pictures by their names")
     if n := sum("/" not in moved for moved in pictures):
         notes.append(f"passed over, beside the folders of classes: {n:,} pictures")
-    listed = {split: _labels_of(layout, classes, split) for split in layout.splits}
-    parts = {split: tree.part(files, labels, 0) for split, (files, labels) in listed.items()}
+    empty, more = _without_pictures(tree, layout, pictures)
+    classes, notes = sorted([*classes, *empty]), [*notes, *more]
+    files_of = {split: _labels_of(layout, classes, split) for split in layout.splits}
+    parts = {split: tree.part(files, labels, 0) for split, (files, labels) in files_of.items()}
     spelt = ", ".join(sorted(f"{folder}/" for folder in layout.folders if layout.folders[folder] != "unlabelled"))
     return parts, classes, notes, warnings, "folders of classes" + f" in {spelt}" * bool(spelt)
 

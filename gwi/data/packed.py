@@ -55,15 +55,19 @@ def _plain(path:Path, changed) -> Path:
 def _named(name): return str(PurePosixPath(name))  # without a leading ./ and the last /
 
 @lru_cache(None)
-def _index(path:Path, changed) -> dict: # name -> (bytes, where it lies)
-    "The files of an archive, checked as `archive_members` does."
+def _contents(path:Path, changed) -> tuple: # name -> (bytes, where it lies) of files; names of folders that are listed
+    "What is in an archive, checked as `archive_members` does."
     is_zip = zipfile.is_zipfile(path)
     path = path if is_zip else _plain(path, changed)
     for _ in archive_members(path, lambda name: False): pass
-    if is_zip:
-        members = [m for m in zipfile.ZipFile(path).infolist() if not m.is_dir()]
-        return {_named(m.filename): (m.file_size, m.filename) for m in members}
-    with tarfile.open(path, "r:") as tar: return {_named(m.name): (m.size, m.offset_data) for m in tar if m.isfile()}
+    if is_zip: found = [(m.filename, m.is_dir(), m.file_size, m.filename) for m in zipfile.ZipFile(path).infolist()]
+    else:
+        with tarfile.open(path, "r:") as tar:
+            found = [(m.name, m.isdir(), m.size, m.offset_data) for m in tar if m.isfile() or m.isdir()]
+    files = {_named(name): (size, place) for name, is_folder, size, place in found if not is_folder}
+    return files, {_named(name) for name, is_folder, *_ in found if is_folder} - {"."}
+
+def _index(path, changed): return _contents(path, changed)[0]
 
 def _changed(path): return path.stat().st_mtime_ns
 
@@ -151,5 +155,7 @@ def tree_of(path:Path # folder or archive
     if path.is_dir(): files, folders = _walked(path)
     else:
         files = list(members_of(path))
-        folders = {str(above) for name in files for above in PurePosixPath(name).parents} - {"."}
+        listed = _contents(path, _changed(path))[1]
+        above = {str(above) for name in (*files, *listed) for above in PurePosixPath(name).parents}
+        folders = (above | listed) - {"."}
     return Tree(path, tuple(sorted(files)), frozenset(folders))

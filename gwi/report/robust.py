@@ -46,8 +46,8 @@ def _under_corruptions(report, measures) -> str: # part of a sentence; "" withou
     if mean is None: mean = measures[label(names[0])]  # one corruption at one severity
     words = f"{_said(mean.wrong)} under corruptions ({mean.title})"
     if (clean := sections.clean_error(report)) is not None:
-        is_more = clean > 0 and _is_more(measures["clean"], mean)
-        words += f", {mean.wrong.mean() / clean:.1f} times as often" if is_more else ", not clearly more often"
+        if not _is_more(measures["clean"], mean): words += ", not clearly more often"
+        elif clean > 0: words += f", {mean.wrong.mean() / clean:.1f} times as often"
     errors = {name: (answers[f"predicted/{name}"] != answers["labels"]).mean() for name in names}
     worst = max(errors, key=errors.get)
     return words + (f"; the worst is {label(worst)} ({sections.per_cent(errors[worst])})" if len(names) > 1 else "")
