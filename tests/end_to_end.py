@@ -43,7 +43,9 @@ def make_project(copy):
     "A copy to work in, whose package differs by one line."
     copy_tree(copy)
     with (copy / "gwi" / "processes.py").open("a") as module: module.write("\nCOPIED = True\n")
-    subprocess.run(["git", "init", "-q"], cwd=copy, check=True)
+    git = ["git", "-c", "user.name=copy", "-c", "user.email=copy@example.com"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "copied"]):
+        subprocess.run([*git, *words], cwd=copy, check=True)
     (copy / "params.yaml").chmod(0o444)
 
 
