@@ -66,7 +66,8 @@ FILES = "files"  # the files of the project on the site
 SHOWN_AS = {  # files that are pages
     r"results/([\w-]+)/tables/claims\.md": "results/claims.md", r"results/support\.md": "results/support.md",
     r"results/([\w-]+)(?:/(?:tables|figures)(?:/(?:index|captions)\.md)?)?/?": r"results/\1.md",
-    r"results/([\w-]+)/(?:rows\.csv|provenance\.jsonl)": r"results/\1.md", r"profiles/?": "tutorials/reproduce.ipynb"}
+    r"results/([\w-]+)/(?:rows\.csv|provenance\.jsonl)": r"results/\1.md", r"profiles/?": "tutorials/reproduce.ipynb",
+    r"SECURITY\.md": "security.md"}
 
 def relinked(text:str, # Markdown
              depth:int, # folders below nbs/

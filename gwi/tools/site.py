@@ -76,7 +76,7 @@ def write_reference(out:Path):
 
 # %% ../../nbs/tools/555_site.ipynb #58aa0002
 LINKED = ("results", "profiles", "params.yaml", "data/published.csv", "data/cifar10-exact-indices.csv",
-          "CITATION.cff", "LICENSE", "SECURITY.md")  # what pages link to
+          "CITATION.cff", "LICENSE")  # what pages link to
 
 def write_static(out:Path):
     "Style, scripts, icon, and the images of the corruption explorer."
@@ -145,7 +145,7 @@ SETTINGS = dict(
     myst_enable_extensions=["dollarmath", "amsmath", "colon_fence", "attrs_inline", "attrs_block", "deflist"],
     myst_heading_anchors=3, autodoc_preserve_defaults=True, autodoc_typehints="signature",
     python_use_unqualified_type_names=True, toc_object_entries=False, nitpicky=True,
-    nitpick_ignore_regex=[("py:.*", r"(?!gwi\.).*")],  # names of other packages lead nowhere, offline
+    nitpick_ignore_regex=[("py:.*", r"(?!gwi\.).*|gwi\.[\w.]+\._\w+")],  # what is not ours, or not shown
     suppress_warnings=["mystnb.unknown_mime_type"])
 
 def setup(app) -> dict: # what Sphinx calls
