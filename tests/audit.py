@@ -44,7 +44,7 @@ def audit(lock=LOCK, ask=asked):
           f"known weaknesses: {len(known)}", flush=True)
     if not silent: return int(bool(known))
     print(f"audit: {silent.total()} packages were not looked up, so this is no result: {silent.most_common(1)[0][0]}; "
-          "pip-audit needs the JSON that pypi.org has for each version, which a mirror may lack", file=sys.stderr)
+          "pip-audit needs the JSON that PyPI itself has for each version, which a mirror may lack", file=sys.stderr)
     return 2
 
 
