@@ -12,6 +12,8 @@ import difflib
 import hashlib
 import io
 import json
+import zipfile
+import zlib
 from pathlib import Path
 
 from . import paths
@@ -81,9 +83,18 @@ def chain(digests:list[str]) -> str: # 32 hex digits
     for digest in digests: whole = _hash(whole + digest)
     return whole
 
+def _arrays_digest(file):
+    "Of the arrays that a file holds: how they are packed is another with another version of Python."
+    try:
+        with zipfile.ZipFile(file) as packed:
+            return _hash(_canonical([(item.filename, _member_digest(packed, item)) for item in packed.infolist()]))
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError): return "damaged"
+
+def _member_digest(packed, item):
+    with packed.open(item) as content: return hashlib.file_digest(content, "sha256").hexdigest()
+
 def _arrays(folder): # of a profile's results: name -> digest
-    files = sorted((folder / "explain").glob("*.npz"))
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:LENGTH] for file in files}
+    return {file.name: _arrays_digest(file) for file in sorted((folder / "explain").glob("*.npz"))}
 
 def _whole(lines, arrays): # the digest of the profile
     return chain([line["digest"] for line in lines] + [_hash(_canonical(pair)) for pair in arrays.items()])
