@@ -13,7 +13,7 @@ sys.path.insert(0, str(root / "tests"))
 from bare import bare  # noqa: E402
 from end_to_end import copy_tree, end_to_end, tracked  # noqa: E402
 from house import house  # noqa: E402
-from readme import render  # noqa: E402
+from readme import MOST, render  # noqa: E402
 
 NOT_TESTED = {".ipynb_checkpoints", "experiments"}  # papermill runs the experiments
 
@@ -78,6 +78,7 @@ def check():
         "nbdev_export leaves no diff": in_step("nbdev_export", "gwi"),
         "nbdev_clean leaves no diff": in_step("nbdev_clean", "nbs"),
         "README.md is nbs/index.ipynb": (root / "README.md").read_text() == render(root),
+        f"README.md has at most {MOST} words": len(render(root).split()) <= MOST,
     }
     return results | house() | bare() | notebooks() | end_to_end() | abused() | gpu_script() | rehearsal()
 

@@ -8,11 +8,14 @@ from nbconvert import MarkdownExporter
 from traitlets.config import Config
 
 
+MOST = 900  # words: what is longer than that belongs on a page of its own
+
+
 def link(match):
     "A link of the notebook, which lies in nbs/, as a link of a file in the root."
-    target = match[1]
+    before, target, behind = match.groups()
     if re.match(r"[a-z]+:|#", target): return match[0]
-    return f"]({target[3:] if target.startswith('../') else 'nbs/' + target})"
+    return f"{before}{target[3:] if target.startswith('../') else 'nbs/' + target}{behind}"
 
 
 def render(root):
@@ -26,7 +29,8 @@ def render(root):
     notebook.metadata["language_info"] = {"name": "python"}
     text, resources = MarkdownExporter(config=config).from_notebook_node(notebook)
     if resources["outputs"]: sys.exit("index.ipynb has a picture as output; link to a file in results/ instead")
-    text = re.sub(r"\]\(([^)\s]+)\)", link, text)
+    text = re.sub(r"(\]\()([^)\s]+)(\))", link, text)
+    text = re.sub(r'((?:src|srcset)=")([^"]+)(")', link, text)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 

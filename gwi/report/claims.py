@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['CLAIMS', 'STATES', 'SATURATED', 'TURNED', 'COLUMNS_FIRST', 'FAMILIES', 'SIGNS', 'ANSWERS', 'DAMAGED', 'is_look',
-           'assess', 'comparison_words', 'in_words', 'cells', 'is_answered', 'family_table', 'family_title',
-           'short_table', 'limits', 'lacking', 'claims_caption', 'stated_parts', 'write_claims']
+           'assess', 'comparison_words', 'in_words', 'plain_words', 'cells', 'is_answered', 'family_table',
+           'family_title', 'short_table', 'plain_table', 'limits', 'lacking', 'claims_caption', 'stated_parts',
+           'write_claims']
 
 # %% ../../nbs/report/370_claims.ipynb #b0e1f3ce
 import zipfile
@@ -156,6 +157,23 @@ def in_words(r) -> str: # of a line of `assess`
     if r.magnitude == SIZES[0]: return f"no effect above {max(-low, high):.{decimals}f}{unit}"
     return f"from {-low:.{decimals}f} lower to {high:.{decimals}f} higher, all fits"
 
+def _plainly_bounded(r, decimals, unit):
+    if r.magnitude != SIZES[2]: return f"{'yes' if r.magnitude == SIZES[0] else 'no'}: {_bounded(r, decimals, unit)}"
+    way, worst = ("rise", r.adjusted_high) if r.sign == "<=" else ("fall", -r.adjusted_low)
+    return f"not shown: may {way} by up to {worst:.{decimals}f}{unit}"
+
+def plain_words(r) -> str: # of a line of `assess`
+    "What was found, for somebody who reads one line: from the joint interval."
+    if not r.magnitude: return "not computed"
+    low, high = r.adjusted_low, r.adjusted_high
+    decimals, unit = _decimals(r, low, high), " points" if r.points else ""
+    if not r.direction: return _plainly_bounded(r, decimals, unit)
+    if r.direction == DIRECTIONS[0]: return f"yes: {_between(low, high, decimals, unit)}"
+    if r.direction == DIRECTIONS[1]: return f"no, the contrary: {_between(low, high, decimals, unit)}"
+    gain = -low if r.sign == "<" else high
+    if r.magnitude == SIZES[0]: return f"no gain above {gain:.{decimals}f}{unit}"
+    return f"no gain found; up to {gain:.{decimals}f}{unit} would still fit"
+
 def _adjusted(r):
     "The joint interval and Holm's p."
     if r.n < 2 or np.isnan(r.p): return "[…]" if r.n else ""
@@ -208,6 +226,17 @@ def short_table(assessed:pd.DataFrame, # from `assess`
     for claim, arm, n, _, effect, adjusted, *answers in family_table(assessed)[1]:
         lines.append([claim, arm, n, effect, adjusted.partition(", p")[0], *answers])
     return pipe(["claim of the abstract", "test", "seeds", "effect [95 %]", "joint interval", *ANSWERS], lines)
+
+def plain_table(assessed:pd.DataFrame, # from `assess`
+               ) -> str: # Markdown
+    "The primary claims in three columns, for those who see them first."
+    part, lines = assessed[assessed.family == "primary"], []
+    for r in part.itertuples():
+        effect = _adjusted(r).partition(", p")[0]
+        decimals = _decimals(r, r.adjusted_low, r.adjusted_high)
+        if r.n: effect = f"{signed(r.effect, decimals)} {effect}"
+        lines.append([CLAIMS.get(r.claim, r.claim), f"**{plain_words(r)}**", effect])
+    return pipe(["claim", "what was found", "effect [joint 95 %]"], lines)
 
 # %% ../../nbs/report/370_claims.ipynb #f32a0006
 def limits(assessed:pd.DataFrame, # from `assess`

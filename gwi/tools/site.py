@@ -37,10 +37,10 @@ from .texts import filled, static_file
 PAGES = {
     "Learn": ["tutorials/how_it_works", "tutorials/your_network", "tutorials/how_robust",
               "tutorials/your_pictures", "tutorials/try_a_variant"],
-    "Evidence": ["results/index", "results/claims", "tutorials/what_we_learned", "tutorials/anatomy",
+    "Evidence": ["verdicts", "results/index", "results/claims", "tutorials/what_we_learned", "tutorials/anatomy",
                  "results/explorer", "tutorials/check_evaluation", "benchmarks", "known_differences"],
-    "Reproduce": ["tutorials/reproduce", "tutorials/many_machines", "tutorials/contribute"],
-    "Reference": ["glossary", "api/index", "rooms", "security"],
+    "Reproduce": ["tutorials/reproduce", "studies", "tutorials/many_machines", "tutorials/contribute"],
+    "Reference": ["glossary", "map", "api/index", "modules", "security"],
 }
 
 # %% ../../nbs/tools/555_site.ipynb #091a6bd5
@@ -71,7 +71,7 @@ def write_reference(out:Path):
     (out / "api" / "index.md").write_text(text, encoding="utf-8")
     links = [f"- [{name}]({name}.ipynb)" for name in notebooks]
     text = filled("notebooks", links="\n".join(links), toctree=toctree(notebooks))
-    (out / "rooms.md").write_text(text, encoding="utf-8")
+    (out / "modules.md").write_text(text, encoding="utf-8")
     shutil.copy(paths.root() / "SECURITY.md", out / "security.md")
 
 # %% ../../nbs/tools/555_site.ipynb #58aa0002
