@@ -15,11 +15,15 @@ override RUN := export VIRTUAL_ENV="$$PWD/.venv" PATH="$$PWD/.venv/bin:$$PATH" &
   unset PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONPATH GWI_ROOT GWI_PARAMS GWI_COMMIT &&
 
 # What is given to make is data: it goes into the environment as it stands, neither make nor the shell looks into it,
-# and a recipe quotes it. NAME and SPLITS count only on the command line, for the environment may have a NAME.
+# and a recipe quotes it. NAME, SPLITS and what goes with ENGINE count only on the command line, for the environment
+# may have a NAME, or GPUS.
 # `override`: these are ours, and not to be given.
 override given = $(filter command,$(firstword $(origin $(1))))
 override name := $(if $(call given,NAME),$${NAME:+"--name=$$NAME"})
 override splits := $(if $(call given,SPLITS),"--splits=$$SPLITS")
+override engine := $(if $(call given,ENGINE),$${ENGINE:+"--engine=$$ENGINE"}) \
+  $(if $(call given,ADDRESS),$${ADDRESS:+"--address=$$ADDRESS"}) \
+  $(if $(call given,CPUS),$${CPUS:+"--cpus=$$CPUS"}) $(if $(call given,GPUS),$${GPUS:+"--gpus=$$GPUS"})
 $(foreach v,$(.VARIABLES),$(if $(call given,$v),$(eval override export $v := $$(value $v))))
 override profile := $${PROFILE:+"--profile=$$PROFILE"}
 override part := $${PART:+"--part=$$PART"}
@@ -34,6 +38,7 @@ help:  ## list the targets
 	@echo "          (none: params.yaml as it is, at first small)"
 	@echo "  PART=name one part of a profile of several studies   JOBS=n stages at a time"
 	@echo "  MINUTES=m stop after m minutes; the same command goes on"
+	@echo "  repro: ENGINE=ray ADDRESS=host:port on the nodes of a Ray cluster   CPUS=n, GPUS=n, GPUS=0.5 of each task there"
 	@echo "  verify: MINUTES=m compute anew for m minutes; SEED=2026-11-29 that day's sample (it is drawn by the date)"
 	@echo "  repro, verify, prove-equal: DATA=folder of data sets that you have (or one of them); looked at first"
 	@echo "  kit: PROFILE=cifar10-exact-gpu, DATA=archive where the images lie, THERE=3.12 the Python of that machine;"
@@ -61,7 +66,7 @@ install: .venv/installed  ## make .venv with the hash-locked dependencies and th
 	@touch $@
 
 repro: install  ## run the pipeline in the root, or that of PROFILE, and compare its rows with the committed ones
-	@$(RUN) $(local) python -m gwi.pipeline repro $(profile) $(part) $(jobs) $(minutes)
+	@$(RUN) $(local) python -m gwi.pipeline repro $(profile) $(part) $(jobs) $(minutes) $(engine)
 
 report: install  ## tables, figures, report.html of the rows that are there (unfinished: a draft in .cache/draft)
 	@$(RUN) python -m gwi.pipeline report $(profile)

@@ -21,6 +21,7 @@ from ..extras import needs
 needs("pipeline", "yaml", "dvc", "papermill", "nbformat", "ipykernel", by="gwi.pipeline")
 from .. import params, surroundings
 from ..paths import ConfigError, data_folder
+from . import engines
 from .notebooks import run_stage
 from .reproduce import print_stages, reproduce_all, say_report
 from .stages import CODE, write_pipelines
@@ -30,12 +31,20 @@ def _repro(args) -> int: # the status to end with
     "The pipeline, the comparison, the page."
     from gwi.pipeline import results
     data_folder()  # a wrong one is an error before any work
+    engine = _engine(args)
     if unlike := surroundings.deviations(): print("here, unlike where committed rows come from:", ", ".join(unlike))
-    status = reproduce_all(args.profile, args.part, args.force, args.jobs)
+    status = reproduce_all(args.profile, args.part, args.force, args.jobs, engine)
     if status: return status
     results.compare(params.load())
     say_report(results.write_report(params.load()))
     return 0
+
+def _engine(args):
+    "What runs trainings and evaluations elsewhere, if that is asked for."
+    if args.engine and (args.jobs or args.force):
+        raise ConfigError("ENGINE: CPUS and GPUS say how many tasks fit on a node, and what is done is not done again; "
+                          "leave JOBS and --force out")
+    return engines.chosen(args.engine, args.address, args.cpus, args.gpus)
 
 def _report_folder(args) -> int:
     "A folder of images in, a report out."
@@ -93,6 +102,12 @@ def _parser():
     parser.add_argument("--jobs", type=int, help="repro: stages at a time (default: one a core; one on a GPU)")
     parser.add_argument("--minutes", type=float, help="repro, report-folder: stop after so many, with everything kept; "
                                                       "the same command goes on")
+    parser.add_argument("--engine", default="", choices=["", *engines.ENGINES],
+                        help="repro: run trainings and evaluations on the nodes of a cluster")
+    parser.add_argument("--address", default="", help="of the cluster: host:port")
+    parser.add_argument("--cpus", type=float, help="of each task there (default: the threads of a training)")
+    parser.add_argument("--gpus", type=float, help="of each task there, also a part of one (default: one, if a node "
+                                                   "has any)")
     parser.add_argument("--data", help="report-folder: the folder of images, "
                                        "<class>/* or train/<class>/* and test/<class>/*")
     parser.add_argument("--name", default="", help="report-folder: name of its profile (default: after the folder)")

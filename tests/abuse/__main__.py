@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 KINDS = ("parameters", "archives", "folders", "system", "checkpoints", "choices", "names", "origins", "deletions",
-         "rows", "shell")
+         "rows", "shell", "engine")
 SHORT = {"parameters": 0.01, "archives": 0.05, "folders": 1, "system": 0.02, "shell": 0.01}  # the others: a tenth
 WIDTH = 30
 

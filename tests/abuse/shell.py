@@ -65,12 +65,12 @@ STUB = """#!/bin/sh
 for word in "$@"; do printf "%s\\0" "$word"; done > "$RECORD"
 printf "%s" "${GWI_DATA-}" > "$RECORD.data"
 """
-GIVEN = {"repro": "PROFILE PART JOBS MINUTES DATA", "report": "PROFILE",
+GIVEN = {"repro": "PROFILE PART JOBS MINUTES DATA ENGINE ADDRESS CPUS GPUS", "report": "PROFILE",
          "report-folder": "DATA NAME SPLITS JOBS MINUTES", "estimate": "PROFILE PART JOBS",
          "stages": "PROFILE", "pipelines": "PROFILE", "verify": "DATA", "audit": "X",
          "prove-equal": "FROM ONLY DRY DATA", "weights": "PROFILE", "verify-fidelity": "WEIGHTS DATA DATA_C",
          "kit": "PROFILE PART DATA THERE", "kit-import": "PROFILE PART FROM", "bench": "DATA profile RUN given"}
-ONLY_GIVEN = ("NAME", "SPLITS")
+ONLY_GIVEN = ("NAME", "SPLITS", "ENGINE", "ADDRESS", "CPUS", "GPUS")
 
 
 def bare_project(folder):
