@@ -9,6 +9,7 @@ from pathlib import Path
 
 KINDS = ("parameters", "archives", "folders", "system", "checkpoints", "choices", "names", "origins", "deletions",
          "rows", "shell")
+APART = ("soak",)  # an hour or two: by a command of its own
 SHORT = {"parameters": 0.01, "archives": 0.05, "folders": 1, "system": 0.02, "shell": 0.01}  # the others: a tenth
 WIDTH = 30
 
@@ -39,8 +40,10 @@ def abuse(kinds=KINDS, is_short=False):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.abuse")
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)}; default: all")
-    parser.add_argument("--short", action="store_true", help="some cases of each kind")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)}; default: all of these; "
+                        f"by themselves, for they take hours: {', '.join(APART)}")
+    parser.add_argument("--short", "--few", action="store_true", help="some cases of each kind")
     args = parser.parse_args()
-    if unknown := set(args.kinds) - set(KINDS): parser.error(f"{unknown.pop()!r} is none of {', '.join(KINDS)}")
+    if unknown := set(args.kinds) - {*KINDS, *APART}:
+        parser.error(f"{unknown.pop()!r} is none of {', '.join([*KINDS, *APART])}")
     sys.exit(any(abuse(args.kinds or KINDS, args.short)))
