@@ -91,12 +91,15 @@ def _attempt(command, say, env, is_last):
         raise
     finally: _RUNNING.discard(process)
 
+_LATE = re.compile("OutOfTime: |: the time is over; |its checkpoint is written; the same command goes on")
+
 def _followed(process, say, is_last):
-    is_refused = False
+    is_refused = is_late = False
     for line in process.stdout:
-        is_refused = is_refused or bool(REFUSAL.search(line))
+        is_refused, is_late = is_refused or bool(REFUSAL.search(line)), is_late or bool(_LATE.search(line))
         if (is_last or not is_refused) and not _STOPPED: say(line)
-    return process.wait(), is_refused
+    status = process.wait()
+    return OUT_OF_TIME if status and is_late else status, is_refused
 
 # %% ../../nbs/pipeline/400_reproduce.ipynb #d8204ac9
 def _is_list_of_locks(path):
@@ -141,7 +144,7 @@ def settle(file:str): # a pipeline
         print_line(f"{near(held)} was written only in part and is gone now\n")
 
 # %% ../../nbs/pipeline/400_reproduce.ipynb #3b044d2a
-def dvc_repro(*words, say=print_line, env=None, tries=60) -> int: # DVC's exit status
+def dvc_repro(*words, say=print_line, env=None, tries=60) -> int: # DVC's exit status; OUT_OF_TIME if that was why
     "`dvc repro`, line by line to `say`; a refusal because another command is at work is waited out, a second a try."
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *words]
     for left in reversed(range(tries)):
@@ -180,8 +183,10 @@ def _run_one(name, label, begin, places) -> int: # DVC's exit status
     try: return dvc_repro("--single-item", name, say=lambda line: _print_what_matters(line, f"{label} "), env=place)
     finally: places.put(place)
 
+_MATTERS = re.compile(r" |gwi|\w*Error: |\w*Exception: |OutOfTime: |ERROR|executed copy: ")
+
 def _print_what_matters(line, label=""): # of DVC's lines
-    if line.startswith((" ", "gwi", "ERROR")): print_line(f"{label}{line}")
+    if _MATTERS.match(line): print_line(f"{label}{line}")
 
 def _short(name): return name.rpartition(":")[2]
 
@@ -198,8 +203,12 @@ def _run_levels(file, names, jobs, begin) -> int: # 0, the status of a stage tha
         wanted = [name for name in names if level_of(name) == level and name in changed]
         try: statuses = side_by_side(run, wanted, jobs=jobs, timed=True)
         except console.OutOfTime: return OUT_OF_TIME
-        if any(statuses): return max(statuses)
+        if any(statuses): return _worst(statuses)
     return 0
+
+def _worst(statuses): # one failed, or was out of time; killed by a signal: a negative number
+    failed = [abs(status) for status in statuses if status not in (0, OUT_OF_TIME)]
+    return max(failed, default=OUT_OF_TIME)
 
 # %% ../../nbs/pipeline/400_reproduce.ipynb #6da366ac
 def _numbered(names, begin):
@@ -217,12 +226,11 @@ def _numbered(names, begin):
 # %% ../../nbs/pipeline/400_reproduce.ipynb #dfbe406d
 def _closing(s, status, begin) -> int: # the status to end with
     "The last line; out of time is not a failure, but not the end either."
-    is_early = bool(status) and console.seconds_left() < 0
     name = s.profile if params.suite(s) == [s] else f"{s.profile}, {s.part}"
     end = "FAILED" if status else "done"
-    if is_early: end = "stopped in time, the same command goes on"
+    if status == OUT_OF_TIME: end = "stopped in time, the same command goes on"
     print(f"{name}: {end} after {time.monotonic() - begin:.0f} s", flush=True)
-    return OUT_OF_TIME if is_early else status
+    return status
 
 # %% ../../nbs/pipeline/400_reproduce.ipynb #5446cd9e
 def _run_in_order(file, names, force, begin) -> int:

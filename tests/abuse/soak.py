@@ -4,8 +4,8 @@ moved. In the end its rows are, byte for byte, those of an undisturbed run, and 
 
 `python -m tests.abuse soak` is the whole grid, an hour or two on two cores; `--few` a small one, about ten minutes. SEED
 repeats a soak: the moments and what is hit are drawn from it. The full disk needs root (a small disk in memory), the
-clock libfaketime (Debian: faketime), whose hand is moved while the command runs; without them they are left out, and
-that is said."""
+clock a C compiler (clock.c moves the time of day, by LD_PRELOAD, while the command runs; the machine's own clock is left
+alone); without them they are left out, and that is said. KEEP=folder keeps both copies."""
 import contextlib
 import json
 import os
@@ -27,7 +27,7 @@ from tests.end_to_end import copy_tree, root
 
 PROFILE, DAY = "soak", 86400
 DATA = root.parent / "shared" / "data"
-CLOCK = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+COMPILER = shutil.which("cc")
 SIZES = {"data": {"n_train": 1000, "n_test": 1000}, "corruption": {"n_images": 200}, "features": {"n_images": 50},
          "attack": {"n_images": 50, "autoattack_images": 5, "seeds": [0]}, "train": {"batch": 32},
          "lowdata": {"seeds": [0]}, "ablation": {"seeds": [0]}, "machine": {"checkpoint_minutes": 0.05}}
@@ -134,7 +134,7 @@ def fill_disk(soak, process):
 
 def set_clock_back(soak, process):
     "The clock is a day behind all at once; what runs must still stop in time, and goes on from files of the future."
-    soak.clock.write_text(f"-{DAY}")
+    soak.clock.write_text(f"-{DAY}\n")
     try: process.wait(soak.seconds + PATIENCE)
     except subprocess.TimeoutExpired:
         soak.wrong.append("the clock was set back, and the command did not stop in time")
@@ -164,20 +164,21 @@ class Soak:
         self.minutes = 1 if is_few else 3
         self.seconds, self.clock, self.log = 60 * self.minutes, copy.parent / "clock", copy.parent / "log"
         self.begin = time.monotonic()
+        words = "-shared", "-fPIC", "-O2", "-o", self.clock.with_suffix(".so"), Path(__file__).with_name("clock.c")
+        if COMPILER: subprocess.run([COMPILER, *words], check=True)
 
     def faults(self, n):
         "What is to be done, in this order."
-        others = [fill_disk] * bool(self.megabytes) + [set_clock_back] * CLOCK.is_file() + [move]
+        others = [fill_disk] * bool(self.megabytes) + [set_clock_back] * bool(COMPILER) + [move]
         done = [only_kill] * n
         for work in others: done.insert(self.chance.randrange(1, len(done)), work)
         return done
 
     def one(self, work=None, after=0.0):
         "The command once, with something done to it after some seconds; its exit status and what it said."
-        self.clock.write_text("+0")
+        self.clock.write_text("0\n")
         told = self.log.stat().st_size if self.log.exists() else 0
-        faked = {"LD_PRELOAD": str(CLOCK), "FAKETIME_TIMESTAMP_FILE": str(self.clock), "FAKETIME_CACHE_DURATION": "1",
-                 "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DISABLE_SHM": "1", "NO_FAKE_STAT": "1"}
+        faked = {"LD_PRELOAD": str(self.clock.with_suffix(".so")), "CLOCK_SHIFT": str(self.clock)}
         variables = faked if work is set_clock_back else {}
         process, hit = begin(self.copy, self.mark, self.log, f"MINUTES={self.minutes}", **variables), "undisturbed"
         if work:
@@ -280,7 +281,7 @@ def run(share=1.0):
         make_project(peace, is_few)
         shutil.copytree(peace, copy, symlinks=True)
         if not megabytes: print("skipped: the full disk, which needs root", flush=True)
-        if not CLOCK.is_file(): print("skipped: the clock set back, which needs libfaketime (Debian: faketime)", flush=True)
+        if not COMPILER: print("skipped: the clock set back, which needs a C compiler (Debian: gcc)", flush=True)
         if not DATA.is_dir(): print("the handwritten digits in place of CIFAR-10: ../shared/data is not there", flush=True)
         whole = in_peace(peace, place / "peace.log")
         print(f"soak: in peace {whole:.0f} s", flush=True)
