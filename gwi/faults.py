@@ -45,7 +45,8 @@ def sentence(error:BaseException) -> str: # one line
     "An error as a command says it: the system's with a remedy, others in their own words."
     if isinstance(error, MemoryError): return _REMEDIES[errno.ENOMEM]
     if isinstance(error, subprocess.CalledProcessError): return _ended(error)
-    text = " ".join(str(error).split()) if "\n" not in str(error).strip() else str(error).strip()
+    is_one = isinstance(error, ConfigError) or "\n" not in str(error).strip()  # a name in it may hold line breaks
+    text = " ".join(str(error).split()) if is_one else str(error).strip()
     if not isinstance(error, OSError) or error.errno is None: return text or type(error).__name__
     place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
     if error.errno == errno.ENOENT and place and "/" not in place: return f"{place}no such command or file; install it"
