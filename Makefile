@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install repro report report-folder stages pipelines estimate docs docs-serve hooks verify prove-equal \
   weights verify-fidelity pages bench kit kit-import kit-rehearsal test test-docs test-kernels test-resume \
-  notebooks readme lock clean abuse audit
+  notebooks readme lock clean abuse soak audit
 .DELETE_ON_ERROR:
 
 # where the shell has an environment activated, what it was made of
@@ -155,6 +155,9 @@ clean:  ## delete what can be made again: environment, caches, pictures and weig
 
 abuse: install  ## bad input of every kind, all of it, with a table: kind, cases, wrong (minutes)
 	@$(RUN) python -m tests.abuse
+
+soak: install  ## cifar10-cpu at a tenth, killed and continued until done: the rows of an undisturbed run (hours; FEW=1: small)
+	@$(RUN) python -m tests.abuse soak $${FEW:+--few}
 
 audit: install  ## what PyPI knows of weaknesses in the locked dependencies; pip-audit runs in an environment of its own
 	@$(RUN) python tests/audit.py

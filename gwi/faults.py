@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['INTERRUPTED', 'PATIENCE', 'sentence', 'command', 'begun', 'program', 'heeded', 'stop', 'run', 'check_room', 'alone',
-           'alone_in']
+           'alone_in', 'working_for']
 
 # %% ../nbs/007_faults.ipynb #f0a70003
 import errno
@@ -20,7 +20,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from .paths import ConfigError, cache
+from .paths import ConfigError, cache, is_alive
 
 # %% ../nbs/007_faults.ipynb #f0a70006
 _REMEDIES = {
@@ -45,7 +45,8 @@ def sentence(error:BaseException) -> str: # one line
     "An error as a command says it: the system's with a remedy, others in their own words."
     if isinstance(error, MemoryError): return _REMEDIES[errno.ENOMEM]
     if isinstance(error, subprocess.CalledProcessError): return _ended(error)
-    text = " ".join(str(error).split()) if "\n" not in str(error).strip() else str(error).strip()
+    is_one = isinstance(error, ConfigError) or "\n" not in str(error).strip()  # a name in it may hold line breaks
+    text = " ".join(str(error).split()) if is_one else str(error).strip()
     if not isinstance(error, OSError) or error.errno is None: return text or type(error).__name__
     place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
     if error.errno == errno.ENOENT and place and "/" not in place: return f"{place}no such command or file; install it"
@@ -148,18 +149,27 @@ def check_room(folder, # that will be written to, there or not
 def _held_by(file) -> str:
     return Path(file).read_text(errors="replace").strip() or "another process, which has just begun"
 
+def _acquired(held, seconds): # whether this process has the lock of an open file after so long at most
+    import fcntl  # here, for not every system has it
+    end = time.monotonic() + seconds
+    while True:
+        try: fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end: return False
+            time.sleep(0.1)
+        else: return True
+
 @contextmanager
-def _locked(file, name, does):
+def _locked(file, name, does, seconds=0.0):
     "Inside, this process alone has the lock."
-    try: import fcntl  # here, for not every system has it
+    try: import fcntl  # noqa: F401  not every system has it
     except ModuleNotFoundError:
         yield
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+") as held:
-        try: fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(f"{name} {does}: {_held_by(file)}; wait for it, or stop it by Ctrl-C there") from None
+        if not _acquired(held, seconds):
+            raise ConfigError(f"{name} {does}: {_held_by(file)}; wait for it, or stop it by Ctrl-C there")
         held.truncate(0)
         words = " ".join([os.path.basename(sys.argv[0] or "python"), *sys.argv[1:]])[:200]
         since = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -170,9 +180,10 @@ def _locked(file, name, does):
 
 def alone(name:str, # of the work: a profile, a run
           does:str="is at work already", # in the message
+          seconds:float=3.0, # that who has the lock is waited for: a kernel whose parent was killed ends within two
          ):
     "Inside, no other process of this project is with the same name. ConfigError that names who is."
-    return _locked(cache() / "locks" / f"{name.replace('/', '-')}.lock", name, does)
+    return _locked(cache() / "locks" / f"{name.replace('/', '-')}.lock", name, does, seconds)
 
 _HELD = set()  # (folder, thread): whoever has a folder has it in what it calls, too
 
@@ -190,3 +201,15 @@ def alone_in(folder): # that is written into, there or not, anywhere
         _HELD.add(mine)
         try: yield
         finally: _HELD.discard(mine)
+
+# %% ../nbs/007_faults.ipynb #5fb4eb1d
+@contextmanager
+def working_for(*pids:int):
+    "Inside, this process gets SIGTERM once one of those has ended: what a killed command had begun ends, too."
+    ended = threading.Event()
+    def watch():
+        while not ended.wait(1):
+            if not all(map(is_alive, pids)): return os.kill(os.getpid(), signal.SIGTERM)
+    threading.Thread(target=watch, daemon=True).start()
+    try: yield
+    finally: ended.set()

@@ -13,13 +13,12 @@ import argparse
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 from ..extras import needs
 
 needs("pipeline", "yaml", "dvc", "papermill", "nbformat", "ipykernel", by="gwi.pipeline")
-from .. import params, surroundings
+from .. import console, params, surroundings
 from ..paths import ConfigError, data_folder
 from . import engines
 from .notebooks import run_stage
@@ -122,7 +121,7 @@ def main(argv=None):
     os.environ.pop("SLURM_PROCID", None)  # a batch script's shell is no task of srun, which sets it anew for its own
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if args.params: os.environ["GWI_PARAMS"] = args.params
-    if args.minutes is not None: os.environ["GWI_UNTIL"] = str(time.time() + 60 * args.minutes)
+    if args.minutes is not None: console.stop_after(args.minutes)
     with faults.command("gwi.pipeline"):
         try: status = _run(args)
         except SyntaxError as e: parser.exit(2, f"gwi.pipeline: {_broken_module(e)}\n")

@@ -190,7 +190,7 @@ def main(argv=None):
     for word in args.words[most:]: parser.error(f"{args.what}: {word!r} is one word too many")
     try: COMMANDS[args.what](args)
     except (ValueError, OSError, RuntimeError, subprocess.CalledProcessError) as e:
-        parser.exit(2, f"gwi.pipeline.kit: {e}\n")
+        parser.exit(2, f"gwi.pipeline.kit: {faults.sentence(e)}\n")
 
 # %% ../../nbs/pipeline/455_kit.ipynb #50a5f8e7
 if __name__ == "__main__" and "__file__" in globals(): faults.program(main, "gwi.pipeline.kit")  # no notebook

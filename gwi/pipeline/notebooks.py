@@ -15,13 +15,16 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 
 from .. import console, faults, methods, params, paths
 from ..extras import needs
 from ..paths import ConfigError, atomic_write
-from .stages import CODE, NOTEBOOKS, SHARED, check_code, check_in_use, row_files, stage_name, write_code
+from .stages import (CODE, NOTEBOOKS, SHARED, check_code, check_in_use, code_path, code_text, row_files,
+                                 stage_name, write_code)
 from ..protocols import PROTOCOLS
+from ..rows import text_digest
 from ..runs import results_dir, rows_dir, select, weights_dir
 from ..surroundings import other_variables, other_versions
 
@@ -175,6 +178,15 @@ def _layers_wanted(s) -> list: # (layer, n_groups)
     variants = [run.settings.inhibition for run in select("all", s) if run.spec.inhibits]
     return list(dict.fromkeys((each.layer, each.n_groups) for each in (s.inhibition, *variants)))
 
+# %% ../../nbs/pipeline/395_notebooks.ipynb #6abed027
+def _check_network_once(s):
+    "`check_network`, unless these very settings have passed it with this code."
+    code = code_path("train").read_text() if code_path("train").is_file() else code_text("train")
+    passed = paths.cache() / "checked" / text_digest(f"{code}{version('torch')} {s!r}")
+    if passed.is_file(): return
+    check_network(s)
+    atomic_write(passed, "")
+
 # %% ../../nbs/pipeline/395_notebooks.ipynb #24ae6c85
 def is_kept(stage:str, # a key of NOTEBOOKS
             group:str, # as for `run_stage`
@@ -237,7 +249,7 @@ def _run_experiment(s, stage, group):
     "A stage that is a notebook."
     experiment, name, files = NOTEBOOKS[stage], stage_name(stage, group), row_files(s, stage, group)
     if stage == "train": weights_dir(s, group).mkdir(parents=True, exist_ok=True)  # also for a group without runs
-    if stage in ("fetch", "train"): check_network(s)
+    if stage in ("fetch", "train"): _check_network_once(s)
     parameters = {"group": group}
     if experiment == "evaluate": parameters["protocol"] = stage
     work = paths.cache() / "stages" / s.profile / _part(s, stage)
@@ -247,6 +259,18 @@ def _run_experiment(s, stage, group):
     if missing: raise StageError(f"{name}: {len(missing)} files were not written, first {missing[0]}")
     if experiment in ("train", "evaluate"): _forget_others(s, stage, group, files)
     _keep(copy, s, stage, group)
+
+# %% ../../nbs/pipeline/395_notebooks.ipynb #c78ef14a
+def _masters() -> list[int]: # process ids
+    "Those that this stage works for: DVC, and the command that began DVC."
+    if "DVC_STAGE" not in os.environ: return []
+    return [os.getppid(), *(int(pid) for pid in [os.environ.get("GWI_MASTER", "")] if pid.isdigit())]
+
+def _forget_parts(s, stage, group):
+    "Take away what a killed process left half-written where this stage writes."
+    places = [rows_dir(s, stage_name(stage, group)), results_dir(s), paths.root() / "data" / s.profile / "notebooks"]
+    if stage == "train": places.append(weights_dir(s, group))
+    for place in places: paths.forget_parts(place)
 
 # %% ../../nbs/pipeline/395_notebooks.ipynb #611e3665
 def check_group(s:params.Settings, # of a profile
@@ -273,7 +297,8 @@ def run_stage(stage:str, # "code", "rows" or a key of NOTEBOOKS
     check_group(s, stage, group)
     check_in_use(s)
     check_code(stage)
-    with faults.alone(f"{s.profile}/{_part(s, stage)}/{stage_name(stage, group)}"):
+    with faults.working_for(*_masters()), faults.alone(f"{s.profile}/{_part(s, stage)}/{stage_name(stage, group)}"):
+        _forget_parts(s, stage, group)
         if stage == "rows": return _gather(s)
         check_kernel()
         if unlike := [*other_versions(), *other_variables()]: print("here, unlike where rows come from:", *unlike)

@@ -374,7 +374,7 @@ def _over_images(assessed, rows, root) -> str: # Markdown, or nothing
                       effect_words(d.mean(), *crossed_interval(d))])
     if not lines: return ""
     table = pipe(["networks", "seeds", "pictures", "over seeds [95 %]", "over seeds and pictures [95 %]"], lines)
-    return f"\n## Other seeds, other pictures\n\n{text('claims.crossed')}\n\n{table}"
+    return f"\n## Other seeds, other images\n\n{text('claims.crossed')}\n\n{table}"
 
 # %% ../../nbs/report/370_claims.ipynb #4d911991
 def _markdown(assessed, caption, rows, root):

@@ -1,46 +1,62 @@
-"""The table: kind, cases, what is wrong. `python -m tests.abuse [KIND ...] [--short]`."""
+"""The table: kind, cases, what is wrong. `python -m tests.abuse [KIND ...] [--short]`, two kinds at a time."""
 import argparse
-import importlib
-import os
+import multiprocessing
+import resource
 import sys
-import tempfile
 import time
-from pathlib import Path
+from concurrent.futures import ProcessPoolExecutor, as_completed
 
-KINDS = ("parameters", "archives", "folders", "system", "checkpoints", "choices", "names", "origins", "deletions",
-         "rows", "shell", "engine")
+from tests.abuse.trying import tried
+
+KINDS = ("system", "shell", "rows", "parameters", "archives", "folders", "checkpoints", "choices", "names", "origins",
+         "deletions")  # the longest first
+APART = ("soak", "engine")  # long, or two machines: by commands of their own, make soak and python -m tests.abuse engine
 SHORT = {"parameters": 0.01, "archives": 0.05, "folders": 1, "system": 0.02, "shell": 0.01}  # the others: a tenth
-WIDTH = 30
+PIECES = {"system": (("kills",), ("interrupts",), ("errors", "system", "twice"))}  # it waits much: three copies at work
+WIDTH, AT_ONCE = 30, 2
 
 
-def tried(kind, share):
-    "What was tried of a kind -> (cases, what is wrong); its progress lines go into a file of their own."
-    module = importlib.import_module(f"{__package__}.{kind}")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["GWI_LOG"] = str(Path(folder) / "log")
-        try: told = module.run(share)
-        except Exception as error: return {"": (1, [f"raw {type(error).__name__}: {error}"])}
-        finally: os.environ.pop("GWI_LOG")
-    return told if isinstance(told, dict) else {"": told}
+def pieces(kind, is_short):
+    "How a kind is called: as a whole, or in parts that wait beside each other."
+    if is_short: return [(kind, SHORT.get(kind, 0.1))]
+    return [(kind, 1, part) for part in PIECES.get(kind, ())] or [(kind, 1)]
+
+
+def all_tried(kinds, is_short):
+    "Each piece, in a process of its own, as they end."
+    work = [piece for kind in kinds for piece in pieces(kind, is_short)]
+    if len(work) == 1:
+        yield work[0][0], *tried(*work[0])
+        return
+    own = dict(mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1)
+    with ProcessPoolExecutor(AT_ONCE, **own) as pool:
+        running = {pool.submit(tried, *piece): piece[0] for piece in work}
+        for future in as_completed(running): yield running[future], *future.result()
 
 
 def abuse(kinds=KINDS, is_short=False):
     "Print the table; all that is wrong."
     begin, cases, wrong = time.monotonic(), 0, []
     print(f"{'kind':{WIDTH}}  cases  wrong", flush=True)
-    for kind in kinds:
-        for part, (n, faults) in tried(kind, SHORT.get(kind, 0.1) if is_short else 1).items():
+    for kind, told, seconds in all_tried(kinds, is_short):
+        for part, (n, faults) in told.items():
             print(f"{f'{kind}: {part}' if part else kind:{WIDTH}}  {n:5}  {len(faults):5}", flush=True)
             for line in faults[:20]: print(f"  WRONG {line[:300]}", flush=True)
             cases, wrong = cases + n, wrong + faults
-    print(f"{'all':{WIDTH}}  {cases:5}  {len(wrong):5}  in {time.monotonic() - begin:.0f} s", flush=True)
+        if not is_short: print(f"{'':{WIDTH}}                in {seconds:.0f} s", flush=True)
+    used = sum(getattr(resource.getrusage(who), name) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+               for name in ("ru_utime", "ru_stime"))
+    print(f"{'all':{WIDTH}}  {cases:5}  {len(wrong):5}  in {time.monotonic() - begin:.0f} s, {used:.0f} s of processors",
+          flush=True)
     return wrong
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.abuse")
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)}; default: all")
-    parser.add_argument("--short", action="store_true", help="some cases of each kind")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)}; default: all of these; "
+                        f"only where it is named, for it takes hours: {', '.join(APART)}")
+    parser.add_argument("--short", "--few", action="store_true", help="some cases of each kind")
     args = parser.parse_args()
-    if unknown := set(args.kinds) - set(KINDS): parser.error(f"{unknown.pop()!r} is none of {', '.join(KINDS)}")
+    if unknown := set(args.kinds) - {*KINDS, *APART}:
+        parser.error(f"{unknown.pop()!r} is none of {', '.join([*KINDS, *APART])}")
     sys.exit(any(abuse(args.kinds or KINDS, args.short)))

@@ -286,9 +286,9 @@ def twice(copy):
     yield "stages of another profile", lambda: together("repro", others, False)
 
 
-def cases(copy):
+def cases(copy, kinds):
     "(kind, name, what is done) of every case."
-    for kind in (errors, system, twice, interrupts, kills):
+    for kind in kinds:
         for name, work in kind(copy): yield kind.__name__, name, work
 
 
@@ -297,8 +297,12 @@ def try_one(name, work):
     except subprocess.TimeoutExpired as e: return False, f"hung: {e}"
 
 
-def run(share=1.0):
+KINDS = (errors, system, twice, interrupts, kills)
+
+
+def run(share=1.0, only=None): # names of kinds; None: all
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "a project"
         make_project(copy)
-        return counted(cases(copy), try_one, share)
+        kinds = [kind for kind in KINDS if only is None or kind.__name__ in only]
+        return counted(cases(copy, kinds), try_one, share)

@@ -1,6 +1,10 @@
 """Each case is tried in a process that may not hang, fill the memory or end by a raw error; a table counts them."""
+import importlib
+import os
 import re
 import signal
+import tempfile
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -67,3 +71,14 @@ def counted(cases, try_one, share):
     tried = defaultdict(list)
     for kind, name, *case in some(cases, share): tried[kind].append((name, try_one(name, *case)[-1]))
     return {kind: (len(ones), [f"{name}: {wrong}" for name, wrong in ones if wrong]) for kind, ones in tried.items()}
+
+
+def tried(kind, share, *parts):
+    "What was tried of a kind -> (cases, what is wrong), and the seconds; its progress lines go into a file of their own."
+    begin, module = time.monotonic(), importlib.import_module(f"{__package__}.{kind}")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["GWI_LOG"] = str(Path(folder) / "log")
+        try: told = module.run(share, *parts)
+        except Exception as error: told = 1, [f"raw {type(error).__name__}: {error}"]
+        finally: os.environ.pop("GWI_LOG")
+    return told if isinstance(told, dict) else {"": told}, time.monotonic() - begin
