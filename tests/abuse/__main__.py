@@ -10,7 +10,7 @@ from tests.abuse.trying import tried
 
 KINDS = ("system", "shell", "rows", "parameters", "archives", "folders", "checkpoints", "choices", "names", "origins",
          "deletions")  # the longest first
-APART = ("soak", "engine")  # long, or two machines: by commands of their own, make soak and python -m tests.abuse engine
+APART = ("soak", "engine")  # minutes to hours, each by a command of its own: make soak, python -m tests.abuse engine
 SHORT = {"parameters": 0.01, "archives": 0.05, "folders": 1, "system": 0.02, "shell": 0.01}  # the others: a tenth
 PIECES = {"system": (("kills",), ("interrupts",), ("errors", "system", "twice"))}  # it waits much: three copies at work
 WIDTH, AT_ONCE = 30, 2
