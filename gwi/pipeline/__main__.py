@@ -21,21 +21,20 @@ needs("pipeline", "yaml", "dvc", "papermill", "nbformat", "ipykernel", by="gwi.p
 from .. import console, params, surroundings
 from ..paths import ConfigError, data_folder
 from . import engines
-from .notebooks import run_stage
+from .notebooks import results_module, run_stage
 from .reproduce import print_stages, reproduce_all, say_report
 from .stages import CODE, write_pipelines
 
 # %% ../../nbs/pipeline/410_command.ipynb #a9bdec67
 def _repro(args) -> int: # the status to end with
     "The pipeline, the comparison, the page."
-    from gwi.pipeline import results
     data_folder()  # a wrong one is an error before any work
     engine = _engine(args)
     if unlike := surroundings.deviations(): print("here, unlike where committed rows come from:", ", ".join(unlike))
     status = reproduce_all(args.profile, args.part, args.force, args.jobs, engine)
     if status: return status
-    results.compare(params.load())
-    say_report(results.write_report(params.load()))
+    results_module().compare(params.load())
+    say_report(results_module().write_report(params.load()))
     return 0
 
 def _engine(args):
@@ -53,15 +52,13 @@ def _report_folder(args) -> int:
 
 def _report(args):
     "Tables, figures and page of what is there."
-    from gwi.pipeline import results
     _use_profile(args)
-    with faults.alone(params.load().profile): say_report(results.report_present(params.load()))
+    with faults.alone(params.load().profile): say_report(results_module().report_present(params.load()))
 
 def _compare(args):
     "The rows against the committed ones."
-    from gwi.pipeline import results
     _use_profile(args)
-    results.compare(params.load())
+    results_module().compare(params.load())
 
 def _use_profile(args): # of several parts the first speaks for all
     if args.profile: params.use_profile(args.profile, args.part or params.parts(args.profile)[0])

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KERNEL', 'StageError', 'parameter_names', 'clean_copy', 'followed', 'near', 'run_notebook', 'check_network',
-           'is_kept', 'check_kernel', 'check_group', 'run_stage']
+           'is_kept', 'results_module', 'check_kernel', 'check_group', 'run_stage']
 
 # %% ../../nbs/pipeline/395_notebooks.ipynb #61a452e9
 import os
@@ -154,9 +154,10 @@ def run_notebook(source:Path, # the notebook
 # %% ../../nbs/pipeline/395_notebooks.ipynb #f318c0dd
 def check_network(s:params.Settings): # of a profile
     "Build the network and try each layer and number of groups that the profile asks for. ConfigError names what fails."
-    import torch
+    with faults.uninterrupted():
+        import torch
 
-    from gwi import inhibition, models
+        from gwi import inhibition, models
     images, labels = torch.rand(2, 3, s.data.size, s.data.size), torch.tensor([0, 1])
     try:
         _check_methods(s)
@@ -222,10 +223,14 @@ def _check_home():
         raise StageError(f"the package gwi in use is not this project's: it lies in {home}; "
                          "activate this project's environment")
 
+def results_module():
+    "`gwi.pipeline.results`, which imports pandas and all that draws: more than a second, of which no stage has a use."
+    with faults.uninterrupted(): from gwi.pipeline import results
+    return results
+
 def _gather(s):
     "The stage `rows`."
-    from gwi.pipeline import results
-    counts = results.gather_rows(s)
+    counts = results_module().gather_rows(s)
     for name, n in sorted(counts.items()): print(f"  {n:6} rows of {name}")
     print(f"{sum(counts.values())} rows in results/{s.profile}/rows.csv, {s.profile}'s runs in provenance.jsonl")
 

@@ -28,7 +28,7 @@ import yaml
 
 from .. import console, devices, faults, params, paths
 from ..console import OUT_OF_TIME, side_by_side
-from .notebooks import StageError, check_kernel, near
+from .notebooks import StageError, check_kernel, near, results_module
 from .stages import LEVELS, expected_files, level_of, write_pipelines
 
 # %% ../../nbs/pipeline/400_reproduce.ipynb #444f4167
@@ -261,7 +261,7 @@ def _run_in_order(file, names, force, begin) -> int:
 
 def _gather(s):
     "The rows of a frozen profile in place of the committed ones, once every run is there."
-    from gwi.pipeline import results  # here, for it imports pandas and the drawing: more than a second of every stage
+    results = results_module()
     (results.results_root() / s.profile / "explain").mkdir(parents=True, exist_ok=True)  # git keeps no empty folder
     missing = sum(not file.exists() for part in params.suite(s) for file in expected_files(part))
     if missing: print_line(f"{s.profile}: the committed rows stay: {missing} files of single runs are not there\n")

@@ -259,7 +259,8 @@ def kills(copy):
             seconds = 0.3 + (k + chance.random()) * most / 10
             yield f"{name}, {seconds:.1f} s", lambda n=name, s=seconds: killed(copy, n, s)
     for name in ("stages", "pipelines", "code", "report"):
-        yield f"{name}, afterwards", lambda n=name: (True, unclear(*reversed(call(copy, *WORDS[n])), (0,)))
+        wanted = (0, 2) if name == "report" else (0,)  # nothing to report, where no training had come to its end
+        yield f"{name}, afterwards", lambda n=name, w=wanted: (True, unclear(*reversed(call(copy, *WORDS[n])), w))
 
 
 def twice(copy):
