@@ -6,7 +6,6 @@
 __all__ = ['outputs_of', 'restore', 'in_processes', 'attempt']
 
 # %% ../../nbs/pipeline/407_attempt.ipynb #35c8dd8e
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -77,8 +76,13 @@ def attempt(method:str, # a name from METHODS
         taken = [run.name for run in runs if trying.take_over(run, base.profile)]
         if taken: print(f"weights of {len(taken)} networks were there already ({base.profile})", flush=True)
         in_processes(runs, dataset, jobs or default_jobs(runs[0].settings))
-    trial = trying.try_method(method, seeds=seeds or trying.SEEDS, minutes=minutes or trying.MINUTES, data=data,
-                              name=_name_of(data), profile=profile, part=part, work=work)
+    try:
+        trial = trying.try_method(method, seeds=trying.SEEDS if seeds is None else seeds,
+                                  minutes=trying.MINUTES if minutes is None else minutes, data=data,
+                                  name=_name_of(data), profile=profile, part=part, work=work)
+    except console.OutOfTime as stopped:
+        print(f"{method}: {stopped}", flush=True)
+        return console.OUT_OF_TIME
     print(f"\n{trial.to_markdown()}", *(f"- {line}" for line in trying.evidence(trial)), sep="\n")
     print(f"figure: {near(trying.home(method) / 'figure.svg')}", flush=True)
     return 0
