@@ -118,6 +118,9 @@ kit-rehearsal: install  ## pack, run, go on and take in a tiny grid on the CPU, 
 test: install  ## nbdev_test, the tiny profile from nothing, notebooks, package and pipelines in step, a rehearsed kit
 	@$(RUN) python tests/check.py
 
+check: install  ## a minute: changed notebooks and those that import them, all in step, the rules of the house
+	@$(RUN) python tests/quick.py
+
 test-resume: install  ## kill training 20 times at random moments, compare the weights with an uninterrupted run's
 	@$(RUN) python tests/resume.py
 
