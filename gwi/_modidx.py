@@ -2524,6 +2524,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                    'gwi.report.tables.write_support': ('report/tables.html#write_support', 'gwi/report/tables.py'),
                                    'gwi.report.tables.write_tables': ('report/tables.html#write_tables', 'gwi/report/tables.py')},
             'gwi.report.trial': { 'gwi.report.trial.Trial': ('report/trial.html#trial', 'gwi/report/trial.py'),
+                                  'gwi.report.trial.Trial.__repr__': ('report/trial.html#trial.__repr__', 'gwi/report/trial.py'),
                                   'gwi.report.trial.Trial._repr_markdown_': ( 'report/trial.html#trial._repr_markdown_',
                                                                               'gwi/report/trial.py'),
                                   'gwi.report.trial.Trial.figure': ('report/trial.html#trial.figure', 'gwi/report/trial.py'),

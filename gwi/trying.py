@@ -16,6 +16,7 @@ import difflib
 import hashlib
 import os
 import shutil
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -190,7 +191,8 @@ def work(runs:list[Run], dataset:Dataset|None=None):
         if is_done(run): continue
         train_all([run], dataset)
         for protocol in TRIED: evaluate_all([run], protocol, dataset)
-        print(f"{run.method}, seed {run.seed}: trained and measured in {time.monotonic() - begin:.0f} s", flush=True)
+        took = f"{time.monotonic() - begin:.0f} s"
+        print(f"{run.method}, seed {run.seed}: trained and measured in {took}", file=sys.stderr, flush=True)
 
 # %% ../nbs/386_trying.ipynb #1ed1ce90
 def _frame(run): return pd.concat([pd.read_csv(rows_path(run, p), dtype=str, keep_default_na=False) for p in TRIED])
@@ -266,7 +268,7 @@ def try_method(method:str, # a name from METHODS
         s = settings_for(method, profile, part, seeds, own)
         with faults.alone(PROFILE), _quietly():
             try: work(runs_of(s), prepare(s, dataset))
-            except console.OutOfTime as stopped: print(f"time is over: {stopped}", flush=True)
+            except console.OutOfTime as stopped: print(f"time is over: {stopped}", file=sys.stderr, flush=True)
         trial = found(s, method)
         save(trial, home(method))
     return trial

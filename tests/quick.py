@@ -1,6 +1,6 @@
-"""What `make check` runs, within a minute: the notebooks that changed since the last commit that others have, those that
-import their modules, nearest first, whether notebooks and package are in step, and the rules of the house. What did not
-fit into the minute is said, and is no failure: `make test` runs all."""
+"""What `make check` runs, within a minute: the notebooks that changed since this branch left the one it follows, those
+that import their modules, nearest first, whether notebooks and package are in step, and the rules of the house. What
+did not fit into the minute is said, and is no failure: `make test` runs all."""
 import os
 import signal
 import subprocess
@@ -66,7 +66,10 @@ def by_distance(changed, made):
     return seen
 
 
-def run(name, command, until, say):
+def say(line): print(line, flush=True)
+
+
+def run(name, command, until):
     "True, False, or None where the time was over: (name, how it ended)."
     left, begin = until - time.monotonic(), time.monotonic()
     if left <= 0: return name, None
@@ -101,7 +104,7 @@ def check():
     first = [near(file) for file in tested]
     order = list(dict.fromkeys([*first[:2], *wanted]))  # two notebooks, what is in step, the others
     with ThreadPoolExecutor(JOBS) as pool:
-        ended = dict(pool.map(lambda name: run(name, wanted[name], until, lambda line: print(line, flush=True)), order))
+        ended = dict(pool.map(lambda name: run(name, wanted[name], until), order))
     late = [name for name, how in ended.items() if how is None]
     if late: print(f"not in this minute ({len(late)}):", ", ".join(late), "(make test runs all)")
     print(f"{list(ended.values()).count(True)} passed, {list(ended.values()).count(False)} failed, {len(late)} left out")

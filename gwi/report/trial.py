@@ -22,7 +22,7 @@ from .naming import label
 from .tables import pipe
 
 # %% ../../nbs/report/382_trial.ipynb #0d887791
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trial:
     "A method and what it stands beside, all trained on the same seeds."
     method: str          # that is tried
@@ -42,6 +42,8 @@ class Trial:
     def methods(self) -> list[str]:
         "The others, then the method."
         return [*self.others, self.method]
+
+    def __repr__(self): return f"Trial({self.method} beside {', '.join(self.others)}; {len(self.seeds)} seeds)"
 
 # %% ../../nbs/report/382_trial.ipynb #e6ace53a
 def clean_difference(trial:Trial, other:str) -> tuple: # mean, low, high in percentage points
