@@ -93,10 +93,12 @@ def settings_for(method:str, # a name from METHODS
                  profile:str="", part:str="", # whose settings are cut down; "": those of params.yaml
                  seeds:int=SEEDS, # 0, 1, …
                  changes:dict|None=None, # section -> keys that are another
+                 beside:list|None=None, # methods; None: as `compared` has them
                 ) -> Settings:
     "The settings of a trial, checked. ConfigError for an unknown method, a misspelt part or a setting."
     if not 1 <= seeds <= 100: raise ConfigError(f"SEEDS: {seeds} is outside 1 to 100")
     names, raw = compared(method), _base(profile, part)
+    if beside is not None: names = [*(name for name in beside if compared(name) and name != method), method]
     for part_of in (changes or {}, _CUT):
         for name, keys in part_of.items(): raw[name] = raw.get(name, {}) | keys
     raw.pop("anatomy", None)
@@ -256,6 +258,7 @@ def try_method(method:str, # a name from METHODS
                data=None, # images of your own, as for `dataset_of`; None: those of the profile
                name:str="pictures", # what they are called
                changes:dict|None=None, # section -> keys of the settings that are another
+               beside:list|None=None, # methods; None: as `compared` has them
                profile:str="", part:str="", # whose settings are cut down; "": those of params.yaml
                folder=None, # where everything is kept; None: in the project
                work=work, # what trains and measures: (runs, data set)
@@ -265,7 +268,7 @@ def try_method(method:str, # a name from METHODS
         dataset = None if data is None else dataset_of(data, name)
         own = {} if dataset is None else changes_for(dataset)
         for key, values in (changes or {}).items(): own[key] = own.get(key, {}) | values
-        s = settings_for(method, profile, part, seeds, own)
+        s = settings_for(method, profile, part, seeds, own, beside)
         with faults.alone(PROFILE), _quietly():
             try: work(runs_of(s), prepare(s, dataset))
             except console.OutOfTime as stopped: print(f"time is over: {stopped}", file=sys.stderr, flush=True)

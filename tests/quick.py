@@ -107,7 +107,8 @@ def check():
         ended = dict(pool.map(lambda name: run(name, wanted[name], until), order))
     late = [name for name, how in ended.items() if how is None]
     if late: print(f"not in this minute ({len(late)}):", ", ".join(late), "(make test runs all)")
-    print(f"{list(ended.values()).count(True)} passed, {list(ended.values()).count(False)} failed, {len(late)} left out")
+    n_passed, n_failed = (list(ended.values()).count(how) for how in (True, False))
+    print(f"{n_passed} passed, {n_failed} failed, {len(late)} left out")
     return int(False in ended.values())
 
 

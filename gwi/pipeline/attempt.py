@@ -17,6 +17,7 @@ import yaml
 
 from .. import console, params, paths, trying
 from ..paths import atomic_write
+from . import live
 from .notebooks import StageError, near
 from .reproduce import default_jobs, dvc, passing_on, spoken
 from ..runs import group_of, rows_path, weights_dir
@@ -53,7 +54,8 @@ def in_processes(runs:list, dataset, jobs:int):
     file = paths.cache() / trying.PROFILE / "params.yaml"
     atomic_write(file, yaml.safe_dump(asdict(runs[0].settings), sort_keys=False))
     shares = [share for k in range(jobs) if (share := names[k::jobs])]
-    with passing_on(): statuses = console.side_by_side(lambda share: _worker(file, share), shares, jobs=jobs)
+    with passing_on(), live.following(trying.log_file()):
+        statuses = console.side_by_side(lambda share: _worker(file, share), shares, jobs=jobs)
     if any(status not in (0, console.OUT_OF_TIME) for status in statuses):
         raise StageError(f"a trial failed: its error stands above, what it said before in {near(trying.log_file())}")
     if any(statuses): raise console.OutOfTime("what was done is kept; the same command goes on")
