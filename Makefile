@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install repro report report-folder stages pipelines estimate docs docs-serve hooks verify prove-equal \
+.PHONY: help install try check repro report report-folder stages pipelines estimate docs docs-serve hooks verify prove-equal \
   weights verify-fidelity pages bench kit kit-import kit-rehearsal test test-docs test-kernels test-resume \
   notebooks readme lock clean abuse soak audit
 .DELETE_ON_ERROR:
@@ -44,6 +44,7 @@ help:  ## list the targets
 	@echo "  kit: PROFILE=cifar10-exact-gpu, DATA=archive where the images lie, THERE=3.12 the Python of that machine;"
 	@echo "    there: bash kit/run.sh MINUTES=9 OUT=folder [EARLIER=rows.tar.gz]; back here: make kit-import FROM=folder"
 	@echo "  report-folder: DATA holds <class>/* or train/<class>/*, test/<class>/*, or what SPLITS=TRAIN,TEST names"
+	@echo "  try: METHOD=gwi [SEEDS=5] [MINUTES=4] [DATA=folder of class folders, or .npz] [PROFILE=whose settings]"
 	@echo "  prove-equal: FROM=commit   DRY=1 write nothing   ONLY='train small/'"
 	@echo "  verify-fidelity: WEIGHTS=file the authors' ResNeXt-29   DATA, DATA_C=folder CIFAR-10, CIFAR-10-C"
 	@echo "  by DVC itself: dvc repro, dvc repro profiles/cifar10-cpu/dvc.yaml"
@@ -73,6 +74,10 @@ report: install  ## tables, figures, report.html of the rows that are there (unf
 
 report-folder: install  ## a folder of images in (DATA=folder [NAME=name]), a robustness report out
 	@$(RUN) python -m gwi.pipeline report-folder $(data) $(name) $(splits) $(jobs) $(minutes)
+
+try: install  ## an idea on the screen in minutes: METHOD beside standard and its controls, from nothing
+	@$(RUN) python -m gwi.pipeline try $${METHOD:+"$$METHOD"} $(profile) $(part) $${SEEDS:+"--seeds=$$SEEDS"} $(data) \
+	  $(jobs) $(minutes)
 
 estimate: install  ## how long the profile will take here, stage by stage (measures a few steps of each kind)
 	@$(RUN) python -m gwi.tools.estimate $(profile) $(part) $(jobs)
@@ -117,6 +122,9 @@ kit-rehearsal: install  ## pack, run, go on and take in a tiny grid on the CPU, 
 
 test: install  ## nbdev_test, the tiny profile from nothing, notebooks, package and pipelines in step, a rehearsed kit
 	@$(RUN) python tests/check.py
+
+check: install  ## a minute: changed notebooks and those that import them, all in step, the rules of the house
+	@$(RUN) python tests/quick.py
 
 test-resume: install  ## kill training 20 times at random moments, compare the weights with an uninterrupted run's
 	@$(RUN) python tests/resume.py

@@ -20,17 +20,21 @@ def expanded(words):
     return list(dict.fromkeys(sum(parts, [])))
 
 
-class WithPublished(build_py):
-    "Puts published numbers, which lie beside the package in a checkout, into what is installed: `gwi.report.beside`."
+BESIDE = {"data/published.csv": "data/published.csv", "params.yaml": "pipeline/small.yaml"}  # -> name in the package
+
+
+class WithWhatLiesBeside(build_py):
+    """Puts what lies beside the package in a checkout into what is installed: published numbers (`gwi.report.beside`) and
+    the settings of the default profile (`gwi.trying`)."""
 
     def run(self):
         super().run()
         if self.editable_mode: return
-        self.copy_file(str(here / "data" / "published.csv"), str(Path(self.build_lib) / "gwi" / "data" / "published.csv"))
+        for file, name in BESIDE.items(): self.copy_file(str(here / file), str(Path(self.build_lib) / "gwi" / name))
 
 
 setup(
-    cmdclass={"build_py": WithPublished},
+    cmdclass={"build_py": WithWhatLiesBeside},
     name=cfg["lib_name"],
     version=cfg["version"],
     description=cfg["description"],

@@ -50,6 +50,18 @@ def _report_folder(args) -> int:
     if args.data: return folder.report_folder(args.data, args.name, args.jobs, args.splits)
     raise ConfigError("DATA: missing; name the folder of images, such as make report-folder DATA=path/to/images")
 
+def _try(args) -> int:
+    "A method beside its controls."
+    from gwi.pipeline import attempt  # here, for it imports torch
+    if args.group == "all":
+        raise ConfigError("METHOD: missing; name what is tried, such as make try METHOD=gwi")
+    return attempt.attempt(args.group, args.profile, args.part, args.seeds, args.data, args.jobs, args.minutes)
+
+def _sweep(args):
+    "One experiment of a sweep: sweep/metrics.json of the settings as they are."
+    from gwi.pipeline import sweep  # here, for it imports torch
+    sweep.sweep("gwi" if args.group == "all" else args.group, args.seeds, args.jobs)
+
 def _report(args):
     "Tables, figures and page of what is there."
     _use_profile(args)
@@ -75,7 +87,7 @@ def _make_pipelines(args):
     print("made:", ", ".join(made) or "nothing; all are as they should be")
 
 COMMANDS = {"repro": _repro, "compare": _compare, "stages": _list_stages, "report": _report,
-            "report-folder": _report_folder, "pipelines": _make_pipelines}
+            "report-folder": _report_folder, "pipelines": _make_pipelines, "try": _try, "sweep": _sweep}
 
 # %% ../../nbs/pipeline/410_command.ipynb #285b4a26
 def group_of_stage() -> str: # as for `gwi.runs.select`
@@ -87,7 +99,8 @@ def group_of_stage() -> str: # as for `gwi.runs.select`
 # %% ../../nbs/pipeline/410_command.ipynb #acc6e77e
 def _parser():
     about = ("Run a stage, or: repro, compare, stages, report (tables, figures and report.html of what is there), "
-             "report-folder, pipelines (make the pipelines of the profiles).")
+             "report-folder, pipelines (make the pipelines of the profiles), try METHOD (beside its controls), "
+             "sweep METHOD (a stage of sweep/dvc.yaml).")
     parser = argparse.ArgumentParser(prog="python -m gwi.pipeline", description=about)
     parser.add_argument("stage", choices=["code", *CODE, *COMMANDS])
     parser.add_argument("group", nargs="?", default="all")
@@ -106,6 +119,7 @@ def _parser():
                                                    "has any)")
     parser.add_argument("--data", help="report-folder: the folder of images, "
                                        "<class>/* or train/<class>/* and test/<class>/*")
+    parser.add_argument("--seeds", type=int, help="try, sweep: how many (default: 5, 3)")
     parser.add_argument("--name", default="", help="report-folder: name of its profile (default: after the folder)")
     parser.add_argument("--splits", help="report-folder: TRAIN,TEST, its two folders that are not classes; "
                         "'' if all are (default: by their names and contents)")

@@ -21,6 +21,7 @@ from pathlib import Path
 from .. import console, faults, methods, params, paths
 from ..extras import needs
 from ..paths import ConfigError, atomic_write
+from . import live
 from .stages import (CODE, NOTEBOOKS, SHARED, check_code, check_in_use, code_path, code_text, row_files,
                                  stage_name, write_code)
 from ..protocols import PROTOCOLS
@@ -137,7 +138,7 @@ def run_notebook(source:Path, # the notebook
     unknown = sorted(set(parameters) - set(names))
     if unknown: raise StageError(f"{source.name} has no parameter {unknown[0]!r}; it has {', '.join(names)}")
     copy.parent.mkdir(parents=True, exist_ok=True)
-    with followed(log), _interrupting() as came:
+    with followed(log), live.following(log), _interrupting() as came:
         os.environ.update({"GWI_LOG": str(log), "GWI_ROOT": str(paths.root())})
         try: papermill.execute_notebook(source, copy, parameters, kernel_name="python3", cwd=paths.root(),
                                         progress_bar=False, request_save_on_cell_execute=False,

@@ -159,9 +159,11 @@ def dvc_repro(*words, say=print_line, env=None, tries=60) -> int: # DVC's exit s
     return status
 
 def told(words:list, # of a command line, behind Python
-         say=print_line) -> int: # exit status
+         say=print_line, # called with each line
+         env:dict|None=None, # additions to the environment
+        ) -> int: # exit status
     "Python on the words, line by line to `say`; it is stopped as DVC is."
-    return _attempt([sys.executable, *words], say, {}, is_last=True)[0]
+    return _attempt([sys.executable, *words], say, env or {}, is_last=True)[0]
 
 # %% ../../nbs/pipeline/400_reproduce.ipynb #216c26ee
 def default_jobs(s:params.Settings) -> int: # stages at a time, at least 1

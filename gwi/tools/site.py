@@ -36,7 +36,7 @@ from .texts import filled, static_file
 # %% ../../nbs/tools/555_site.ipynb #c1df5a30
 PAGES = {
     "Learn": ["tutorials/how_it_works", "tutorials/your_network", "tutorials/how_robust",
-              "tutorials/your_pictures", "tutorials/try_a_variant"],
+              "tutorials/your_pictures", "tutorials/try_a_variant", "tutorials/sweep"],
     "Evidence": ["verdicts", "results/index", "results/claims", "tutorials/what_we_learned", "tutorials/anatomy",
                  "results/explorer", "tutorials/check_evaluation", "benchmarks", "known_differences"],
     "Reproduce": ["tutorials/reproduce", "studies", "tutorials/many_machines", "tutorials/contribute"],
