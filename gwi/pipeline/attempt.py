@@ -6,7 +6,6 @@
 __all__ = ['outputs_of', 'restore', 'in_processes', 'attempt']
 
 # %% ../../nbs/pipeline/407_attempt.ipynb #35c8dd8e
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
