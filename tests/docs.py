@@ -4,6 +4,7 @@ Ends with 'N passed, N failed'. SHOTS=nbs/pictures keeps the README's pictures o
 import functools
 import http.server
 import os
+import re
 import shutil
 import sys
 import threading
@@ -19,7 +20,21 @@ LIMIT = 3_300_000  # bytes of a page with all that it loads; the largest, of a s
 RULES = ["image-alt", "svg-img-alt", "label", "select-name", "link-name", "button-name", "document-title",
          "html-has-lang", "tabindex", "aria-valid-attr-value"]
 NARROW = ["scrollable-region-focusable"]  # on the phone, where most regions scroll
-WHOLE = ("tutorials/contribute.html", "tutorials/try_a_variant.html", "results/small.html")  # checked letter by letter
+WHOLE = ("tutorials/contribute.html", "tutorials/try_a_variant.html", "results/small.html", "results/index.html",
+         "results/explorer.html")  # checked letter by letter
+SIZE = 40_000_000  # bytes of the whole site
+ASKED = {  # what people ask -> pages of which one must be among the first three; below: what must not be found
+    "own network": ["tutorials/your_network"],
+    "trained model": ["tutorials/how_robust"],
+    "robustness report": ["tutorials/how_robust", "tutorials/your_pictures"],
+    "add a data set": ["tutorials/try_a_variant", "tutorials/contribute", "data/205_catalogue"],
+    "random mask": ["045_masks", "tutorials/try_a_variant", "glossary"],
+    "AugMix JSD": ["120_augmix", "tutorials/what_we_learned"],
+    "orthogonality": ["040_weighting", "080_inhibition", "api/gwi.weighting"],
+    "low data": ["known_differences"],
+}
+OUT_OF_SEARCH = ("runs/", "results/paper-mini")
+UNREAD = ("runs/", "_modules/")  # executed notebooks, source: only whether they load
 MODES = {
     "light, wide": dict(viewport=dict(width=1280, height=900), color_scheme="light"),
     "dark, phone": dict(viewport=dict(width=390, height=844), color_scheme="dark"),
@@ -116,11 +131,14 @@ def described(rule, node):
 
 
 def search(page, base, words, expected):
-    "What is wrong with a search."
-    page.goto(f"{base}search.html?q={words}")
+    "What is wrong with a search: none of the pages among the first three, or what is out of the index."
+    page.goto(f"{base}search.html?q={words.replace(' ', '+')}")
     page.wait_for_selector("#search-results li")
-    links = page.eval_on_selector_all("#search-results li a", "all => all.map(a => a.getAttribute('href'))")
-    return [] if any(expected in link for link in links) else [f"found only {links[:10]}"]
+    page.wait_for_function("!document.querySelector('#search-results .search-summary').textContent.endsWith('...')")
+    links = page.eval_on_selector_all("#search-results li > a", "all => all.map(a => a.getAttribute('href'))")
+    first = list(dict.fromkeys(link.partition("#")[0].removesuffix(".html") for link in links))[:3]
+    wrong = [] if set(first) & set(expected) else [f"the first are {first}, not {' or '.join(expected)}"]
+    return wrong + [f"finds {link}" for link in links if link.startswith(OUT_OF_SEARCH)]
 
 
 PLACE = "(e => e.tagName + (e.href || e.id || e.textContent).slice(0, 80))(document.activeElement)"
@@ -155,8 +173,8 @@ def tables(page, base):
     "Tables sort, and numbers lead to their sources."
     wrong = []
     page.goto(base + "results/small.html")
-    press(page, page.locator(".box thead button").nth(2), "Enter")
-    if page.locator(".box thead th").nth(2).get_attribute("aria-sort") != "ascending":
+    press(page, page.locator(".box .numbers thead button").nth(2), "Enter")
+    if page.locator(".box .numbers thead th").nth(2).get_attribute("aria-sort") != "ascending":
         wrong.append("Enter on a header does not sort")
     press(page, page.locator("a.number").first, "Enter")
     page.wait_for_timeout(100)
@@ -166,12 +184,102 @@ def tables(page, base):
 
 
 def explorer(page, base):
-    "The explorer answers."
+    "The explorer answers: another picture, another definition, differences with intervals."
     page.goto(base + "results/explorer.html")
     before = page.locator("#close").get_attribute("src")
     press(page, page.locator("#explorer-form input"), "ArrowRight")
     is_same = page.locator("#close").get_attribute("src") == before
-    return ["the explorer does not answer"] if is_same or page.locator("#errors tbody tr").count() < 2 else []
+    wrong = ["the explorer does not answer"] if is_same or page.locator("#errors tbody tr").count() < 2 else []
+    page.select_option("#explorer-form [name=corruption]", "fog")
+    shown = page.locator("#definitions li:visible")
+    if shown.count() != 1 or shown.get_attribute("data-of") != "fog": wrong.append("not the definition of fog")
+    if page.locator("#errors svg circle").count() < 2: wrong.append("no differences are drawn")
+    if not re.search(r"[+−][0-9.]+ \[[+−][0-9.]+,\s[+−][0-9.]+\]", page.locator("#errors").inner_text()):
+        wrong.append("no interval stands beside a difference")
+    return wrong + own_picture(page)
+
+
+def own_picture(page):
+    "An own picture is corrupted in the browser, and says so where it cannot be; nothing is sent."
+    page.set_input_files("#own input", root / "nbs" / "pictures" / "home.png")
+    page.wait_for_function("document.getElementById('close').src.startsWith('data:')")
+    said = page.locator("#own-said").inner_text()
+    wrong = [] if "needs Python" in said else ["fog is not said to need Python"]
+    whole = page.locator("#close").get_attribute("src")
+    for name in ("gaussian_noise", "pixelate", "jpeg_compression", "contrast", "saturate", "shot_noise"):
+        page.select_option("#explorer-form [name=corruption]", name)
+        if page.locator("#close").get_attribute("src") in ("", "data:,", whole): wrong.append(f"{name} draws nothing")
+    page.locator("#own button").click()
+    is_back = "/explorer/" in page.locator("#close").get_attribute("src")
+    return wrong if is_back else [*wrong, "no way back to the flower"]
+
+
+# of every table that is wider than the page lets it be, scrolled to its end: whether its first column is in view
+SCROLLED = r"""() => {
+  const wrong = []
+  for (const table of document.querySelectorAll("article table")) {
+    if (!table.checkVisibility() || !table.tBodies.length) continue
+    const box = [table, ...(table.closest(".box, .table-wrapper") ? [table.closest(".box, .table-wrapper")] : [])]
+      .find(e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX === "auto")
+    if (!box) continue
+    box.scrollLeft = box.scrollWidth
+    const first = table.tBodies[0].rows[0].cells[0].getBoundingClientRect(), edge = box.getBoundingClientRect()
+    if (first.left < edge.left - 1 || first.right > edge.right + 1) wrong.push(table.innerText.slice(0, 60))
+    box.scrollLeft = 0
+  }
+  return wrong
+}"""
+# every number ± number, and the code lines of the page
+BROKEN = r"""() => {
+  const wrong = [], texts = document.createTreeWalker(document.querySelector("article"), NodeFilter.SHOW_TEXT)
+  for (let text; (text = texts.nextNode());) {
+    if (text.parentElement.closest("pre, script") || !text.parentElement.checkVisibility()) continue
+    for (const {index, 0: found} of text.data.matchAll(/\d\s±\s[\d.]+/g)) {
+      const range = new Range()
+      range.setStart(text, index)
+      range.setEnd(text, index + found.length)
+      if (new Set([...range.getClientRects()].map(r => Math.round(r.top))).size > 1) wrong.push(found)
+    }
+  }
+  for (const pre of document.querySelectorAll(".highlight pre")) {
+    if (!getComputedStyle(pre).whiteSpace.startsWith("pre") || getComputedStyle(pre).whiteSpace === "pre-wrap") {
+      wrong.push("a code block breaks its lines")
+    }
+  }
+  return wrong
+}"""
+COVERS = """() => {
+  const top = document.querySelector(".back-to-top")
+  return !!top && top.checkVisibility() && ["fixed", "sticky"].includes(getComputedStyle(top).position)
+}"""
+
+
+def narrow(page):
+    "What is wrong with tables, numbers and code of a page on the phone."
+    page.evaluate("document.documentElement.classList.add('show-back-to-top')")
+    wrong = [f"the first column leaves the view: {words!r}" for words in page.evaluate(SCROLLED)]
+    wrong += [f"breaks {words!r}" for words in page.evaluate(BROKEN)[:5]]
+    return wrong + (["'back to top' lies on the text"] if page.evaluate(COVERS) else [])
+
+
+IN_VIEW = """label => {
+  const cells = [...document.querySelectorAll(`td[data-label="${label}"]`)].filter(e => e.textContent.trim())
+  return cells.map(e => e.getBoundingClientRect()).map(({left, right}) => left >= 0 && right <= innerWidth)
+}"""
+
+
+def verdicts(page, base):
+    "On the phone every verdict is seen without scrolling sideways, and the overview sorts there, too."
+    wrong = []
+    for name, label in (("results/index.html", "verdict"), ("results/claims.html", "direction")):
+        page.goto(base + name)
+        seen = page.evaluate(IN_VIEW, label)
+        if not seen or not all(seen): wrong.append(f"{name}: {sum(seen)} of {len(seen)} verdicts are in view")
+    page.goto(base + "results/index.html")
+    press(page, page.locator(".overview thead button").nth(3), "Enter")
+    errors = page.locator(".overview").first.locator("td[data-label=mCE]").all_inner_texts()
+    numbers = [float(re.search(r"\d+\.\d+", words)[0]) for words in errors if re.search(r"\d+\.\d+", words)]
+    return wrong if numbers == sorted(numbers) and len(numbers) > 20 else [*wrong, "the overview does not sort"]
 
 
 def shoot(page, name):
@@ -191,7 +299,9 @@ def check_pages(base, axe, mode, names):
         for name in names:
             wrong = results[f"{name} ({mode})"] = visit(page, base, name)
             if mode.startswith("light"): shoot(page, name)
-            if not name.startswith("runs/"): wrong += readable(page, axe, "phone" in mode, name in WHOLE)
+            if name.startswith(UNREAD): continue
+            if "phone" in mode and "files/" not in name: wrong += narrow(page)
+            wrong += readable(page, axe, "phone" in mode, name in WHOLE)
     return results
 
 
@@ -199,18 +309,22 @@ def check_use(base):
     "What is wrong with what a reader does on the pages."
     with sync_playwright() as playwright:
         page = browser(playwright).new_context().new_page()
-        return {
-            "search: orthogonality": search(page, base, "orthogonality", "weighting"),
-            "search: low data": search(page, base, "low+data", "known_differences"),
-            "keyboard": keyboard(page, base),
-        }
+        found = {f"search: {words}": search(page, base, words, expected) for words, expected in ASKED.items()}
+        phone = browser(playwright).new_context(**MODES["dark, phone"]).new_page()
+        return found | {"keyboard": keyboard(page, base), "verdicts on the phone": verdicts(phone, base)}
+
+
+def size():
+    "What is wrong with the site as a whole."
+    n_bytes = sum(file.stat().st_size for file in site.rglob("*") if file.is_file())
+    return [f"{n_bytes / 1e6:.0f} MB, more than {SIZE / 1e6:.0f}"] if n_bytes > SIZE else []
 
 
 def pages():
     "All pages; and those for the phone too: executed notebooks and studies of a profile are as the others."
     names = sorted(f.relative_to(site).as_posix() for f in site.rglob("*.html") if "files/results" not in f.as_posix())
     parents = [name.removesuffix(".html") + "-" for name in names if name.startswith(("results/", "files/"))]
-    return names, [name for name in names if not name.startswith(("runs/", *parents))]
+    return names, [name for name in names if not name.startswith((*UNREAD, *parents))]
 
 
 def main():
@@ -220,7 +334,7 @@ def main():
     shares = [(mode, names[k::4]) for mode, names in zip(MODES, pages()) for k in range(4)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         begun = [pool.submit(check_pages, base, axe, *share) for share in shares] + [pool.submit(check_use, base)]
-        results = {name: wrong for share in begun for name, wrong in share.result().items()}
+        results = {name: wrong for share in begun for name, wrong in share.result().items()} | {"size": size()}
     for name, wrong in results.items():
         if wrong: print(f"FAILED: {name}", *wrong, sep="\n    ")
     print(f"{sum(not wrong for wrong in results.values())} passed, {sum(map(bool, results.values()))} failed")

@@ -4,16 +4,12 @@
 
 # %% auto #0
 __all__ = ['FILES', 'SHOWN_AS', 'SiteError', 'numbered_notebooks', 'symbols', 'with_links', 'relinked', 'themed',
-           'first_sentence', 'page_notebook', 'public_members', 'api_page', 'docments_fields', 'as_rst',
-           'change_docstring', 'mathml', 'inline_math', 'block_math', 'raw_html', 'toctree']
+           'first_sentence', 'page_notebook', 'mathml', 'inline_math', 'block_math', 'raw_html', 'toctree']
 
 # %% ../../nbs/tools/480_pages.ipynb #43bb0003
 import functools
-import importlib
-import inspect
 import re
 
-import nbformat
 from docutils.nodes import SkipNode
 
 from .. import paths
@@ -134,58 +130,6 @@ def page_notebook(nb, # as nbformat reads it
     _check_outputs(nb.cells, name)
     nb.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     return nb
-
-# %% ../../nbs/tools/480_pages.ipynb #0cf94021
-def public_members(module) -> list:
-    "Public functions and classes that the module itself defines, in the order of its source."
-    def is_own(name, member):
-        if name.startswith("_") or not (inspect.isfunction(member) or inspect.isclass(member)): return False
-        return member.__name__ == name and member.__module__ == module.__name__
-    members = [member for name, member in vars(module).items() if is_own(name, member)]
-    return sorted(members, key=lambda member: inspect.getsourcelines(inspect.unwrap(member))[1])
-
-def _summary(name): # the line below the title of a notebook
-    cells = nbformat.read(paths.root() / "nbs" / f"{name}.ipynb", 4).cells
-    first = next(cell.source for cell in cells if cell.cell_type == "markdown")
-    return next((line[1:].strip() for line in first.split("\n") if line.startswith(">")), "")
-
-def _rst(text): return f"```{{eval-rst}}\n{text}\n```\n"
-
-def api_page(name:str # of a notebook, "data/220_datasets"
-            ) -> str: # Markdown
-    "The page of a module: its summary, where it is explained, every public name."
-    module = importlib.import_module(numbered_notebooks()[name])
-    explained = f"Explained, tested and written in the notebook [{name.rpartition('/')[2]}](../{name}.ipynb).\n"
-    lines = [f"# {module.__name__}\n", f"{with_links(_summary(name))}\n", explained,
-             _rst(f".. py:module:: {module.__name__}")]
-    for member in public_members(module):
-        directive = f"auto{'class' if inspect.isclass(member) else 'function'}:: {module.__name__}.{member.__name__}"
-        options = "\n   :members:" if inspect.isclass(member) else ""
-        lines += [f"## {member.__name__}\n", _rst(f".. {directive}{options}")]
-    return "\n".join(lines)
-
-# %% ../../nbs/tools/480_pages.ipynb #e8094437
-def docments_fields(obj) -> list[str]: # lines of a docstring
-    "Parameter comments as `:param:` lines, the comment of the result as `:returns:`."
-    from fastcore.docments import docments
-    try: comments = docments(obj, returns=True)
-    except (TypeError, ValueError, OSError, SyntaxError): return []
-    comments = {name: " ".join(text.split()) for name, text in comments.items() if text and name != "self"}
-    returned = comments.pop("return", "")
-    lines = [f":param {name}: {text}" for name, text in comments.items()]
-    return lines + ([f":returns: {returned}"] if returned else [])
-
-def as_rst(text:str # a docstring, written as Markdown
-          ) -> str:
-    "Code in backticks as literals; what else means something to Sphinx stays as it is."
-    def escaped(part): return re.sub(r"([*|\\]|(?<=\w)_(?=\W|$))", r"\\\1", part)
-    return "".join(f"``{part}``" if k % 2 else escaped(part) for k, part in enumerate(text.split("`")))
-
-def change_docstring(app, what, name, obj, options, lines):
-    "A docstring as Sphinx wants it, in place; for its event `autodoc-process-docstring`."
-    lines[:] = [as_rst(line) for line in lines]
-    if what not in ("function", "method", "class"): return
-    lines += ["", *map(as_rst, docments_fields(obj.__init__ if what == "class" else obj))]
 
 # %% ../../nbs/tools/480_pages.ipynb #9f64d0d5
 @functools.cache
