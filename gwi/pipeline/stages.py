@@ -76,7 +76,7 @@ _IMAGES = ("streams", "data.catalogue", "data.depth", "data.download", "data.str
            "data.cifar", "data.readers", "tools.standins")
 _ROWS = ("settings", "params", "rows", "seal", "pipeline.stages", "pipeline.results")
 _TABLES = (*_ROWS, "pipeline.standing", "report.naming", "report.reading", "report.codes", "report.tables",
-           "report.inference", "report.comparing", "answers", "report.claims")
+           "report.inference", "report.comparing", "answers", "report.wording", "report.claims")
 TEXTS = {"tables": "report/texts.yaml", "figures": "report/texts.yaml"}  # stage -> wordings that it writes
 CODE = {
     "fetch": (*_IMAGES, "data.fetch"),

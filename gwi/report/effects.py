@@ -17,7 +17,7 @@ import pandas as pd
 from .. import params
 from ..methods import style
 from . import claims
-from .claims import comparison_words
+from .wording import comparison_words
 from .comparing import arm_words, effect_words, metric_read, pairs
 from .escaping import markdown
 from .figures import LOOK, add_caption, frameless, new_figure, save

@@ -21,6 +21,7 @@ from .cost import costs
 from .frame import figure, folded, frame, html_table, plain
 from .naming import full_title, label, method_order, note, text, texts
 from .reading import figure_file, numbers, studies, table_names, validate
+from .wording import ANSWERS
 from ..rows import read_provenance
 from ..runs import select
 
@@ -87,7 +88,7 @@ def answers(rows:pd.DataFrame, # of one profile, data set and network
         head, lines = claims.family_table(found, family)
         if not lines: continue
         title = claims.family_title(found, family)
-        k = len(claims.ANSWERS) if claims.is_answered(found, family) else 0
+        k = len(ANSWERS) if claims.is_answered(found, family) else 0
         turned = [_answers_first(line, k) for line in [head, *(list(map(_strong, line)) for line in lines)]]
         parts.append(f"<h3>{plain(title)}</h3>\n" + html_table(turned, title, words=True))
     return "".join(parts)

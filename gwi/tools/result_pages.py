@@ -22,6 +22,7 @@ from ..pipeline import stages, standing
 from ..report import claims, page, tables
 from ..report.escaping import markdown
 from ..report.tables import label
+from ..report.wording import comparison_words
 from ..runs import results_dir
 from .explorer import explorer
 from .overview import draw_first, figure_html, first_name, is_standin, overview_table, study_lines
@@ -254,7 +255,7 @@ def stated_claims(profile:str) -> str: # Markdown, or nothing
         listed += [("secondary", claim, words) for claim, several in stated.secondary.items() for words in several]
         for family, claim, words in listed:
             comparison = params.comparison(words)
-            compared = f"{claims.comparison_words(comparison)}: {claims.words(comparison.measure)}"
+            compared = f"{comparison_words(comparison)}: {claims.words(comparison.measure)}"
             lines.append([f"({claim}) {claims.CLAIMS.get(claim, '')}", compared, family, "stated, not yet run"])
     return tables.pipe(["claim", "compared", "family", "state"], lines) if lines else ""
 
