@@ -89,7 +89,8 @@ def wrong_with(copy, reference, is_powerless=False):
 @contextlib.contextmanager
 def cluster(folder):
     "Two nodes of two workers; what the second one starts has its mark in the environment."
-    os.environ |= {LOOPBACK: "0", "RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+    os.environ |= {LOOPBACK: "0", "RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0",
+                   "RAY_raylet_start_wait_time_s": "300"}
     (folder / "ray").mkdir(exist_ok=True)
     from ray.cluster_utils import Cluster
     with said_to(folder / "said"): nodes = Cluster(initialize_head=True, head_node_args=node_options(""))
