@@ -22,8 +22,7 @@ from ..protocols import IN_ROWS
 from .comparing import (arm_words, bootstrap, effect_words, image_errors, measured, metric_read, pairs,
                                   read_measure, signed, words)
 from .naming import label, note, text, texts
-from .inference import (DIRECTIONS, SIZES, bonferroni, crossed_interval, direction, holm, interval, paired,
-                                  size)
+from .inference import DIRECTIONS, bonferroni, crossed_interval, direction, holm, interval, paired, size
 from .reading import attack_word, corruption_means, read_explain, validate
 from .tables import autoattack_sentence, escape, pipe, sentences
 from .wording import ANSWERS, cells, decimals_shown, joint_words, plain_words

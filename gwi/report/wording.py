@@ -48,7 +48,8 @@ def in_words(r) -> str: # of a line of `assess`
     return f"from {-low:.{decimals}f} lower to {high:.{decimals}f} higher, all fits"
 
 def _plainly_bounded(r, decimals, unit):
-    if r.magnitude != SIZES[2]: return f"{'yes' if r.magnitude == SIZES[0] else 'no'}: {_bounded(r, decimals, unit)}"
+    if r.magnitude == SIZES[0]: return f"yes: {_bounded(r, decimals, unit)}"
+    if r.magnitude == SIZES[1]: return f"no: {_bounded(r, decimals, unit)}"
     way, worst = ("rise", r.adjusted_high) if r.sign == "<=" else ("fall", -r.adjusted_low)
     return f"not shown: may {way} by up to {worst:.{decimals}f}{unit}"
 
@@ -68,7 +69,8 @@ def joint_words(r) -> str: # of a line of `assess`
     "The joint interval and Holm's p."
     if r.n < 2 or np.isnan(r.p): return "[…]" if r.n else ""
     p = "< 0.001" if r.p < 0.001 else f"{r.p:.3f}"
-    low, high = (signed(x, decimals_shown(r, r.adjusted_low, r.adjusted_high)) for x in (r.adjusted_low, r.adjusted_high))
+    ends = r.adjusted_low, r.adjusted_high
+    low, high = (signed(x, decimals_shown(r, *ends)) for x in ends)
     return f"[{low}, {high}], p {p}"
 
 def cells(r, # a line of `assess`
