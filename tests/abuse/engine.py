@@ -120,7 +120,7 @@ def begun(copy, nodes, **more):
                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
-def until_trained_on(copy, node="", seconds=300):
+def until_trained_on(copy, node="", seconds=LIMIT):
     "Wait until a training is at work on a node and has written a checkpoint."
     end = time.monotonic() + seconds
     while time.monotonic() < end:
