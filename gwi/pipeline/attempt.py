@@ -70,7 +70,8 @@ def attempt(method:str, # a name from METHODS
             minutes:float|None=None) -> int: # the status to end with
     "What `make try` does: a table and a figure at the end. ConfigError for what cannot be tried."
     base, names = _profile(profile, part), trying.compared(method)
-    print(f"{method} beside {', '.join(names[:-1])}, on {Path(data).name if data else base.data.name}", flush=True)
+    others, images = ", ".join(names[:-1]) or "nothing", Path(data).name if data else base.data.name
+    print(f"{method} beside {others}, on {images}", flush=True)
 
     def work(runs, dataset):
         restore(base, names)

@@ -128,7 +128,8 @@ def _draw_differences(ax, trial):
         ax.errorbar([mean], [k], xerr=away, fmt="o", color="black")
     ax.axvline(0, color="grey", lw=0.8)
     ax.set(yticks=range(len(trial.others)), yticklabels=[label(name) for name in trial.others],
-           ylim=(len(trial.others) - 0.5, -0.5), xlabel=f"{label(trial.method)} minus it (points), 95 % interval")
+           ylim=(max(1, len(trial.others)) - 0.5, -0.5),
+           xlabel=f"{label(trial.method)} minus it (points), 95 % interval")
 
 @patch
 @matplotlib.rc_context(LOOK)
