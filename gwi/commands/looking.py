@@ -72,7 +72,7 @@ def layers(model, weights, size, groups, layout, prefix_tokens, as_json, **given
 
 # %% ../../nbs/commands/454_looking.ipynb #7201f833
 EXTRAS = {
-    "data": "pictures, data sets, weights in files, all corruptions but frost, gwi robustness, gwi train",
+    "data": "images, data sets, weights in files, all corruptions but frost, gwi robustness, gwi train",
     "report": "tables, figures and pages: gwi robustness, gwi compare",
     "parquet": "data sets in parquet and arrow files",
     "frost": "the corruption frost, one of the 15 of gwi robustness",
@@ -81,6 +81,8 @@ EXTRAS = {
     "adapters": "timm:NAME networks, Lightning, Accelerate",
     "digits": "the data set digits of the profile tiny",
     "pipeline": "the studies of a checkout",
+    "ray": "the studies of a checkout, on many machines: ENGINE=ray",
+    "live": "curves of a training while it runs, for editors",
     "docs": "the site of a checkout",
 }
 
