@@ -53,7 +53,8 @@ def with_links(text:str, # Markdown
         full = symbols().get(match[1].removesuffix("()"))
         is_telling = re.search(r"[A-Z_.(]", match[1]) or full == f"{module}.{match[1]}"
         return f"{{py:obj}}`{match[1]} <{full}>`" if full and is_telling else match[0]
-    parts = re.split(r"(```.*?```|\[[^\]]*\]\([^)]*\))", text, flags=re.S)  # not inside code blocks and links
+    apart = r"(```.*?```|\[[^\]]*\]\([^)]*\)|^#+ [^\n]*)"  # code blocks, links, headings (whose place is their name)
+    parts = re.split(apart, text, flags=re.S | re.M)
     name = r"(?<![`}])`([A-Za-z_][\w.]*(?:\(\))?)`(?!`)"
     return "".join(part if k % 2 else re.sub(name, reference, part) for k, part in enumerate(parts))
 

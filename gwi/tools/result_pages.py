@@ -88,9 +88,9 @@ def executed_page(s:params.Settings, notebook:Path) -> str: # "runs/small/digits
     return f"runs/{s.profile}/{slug(s.part)}/{slug(notebook.stem.replace('+', ' and '))}"
 
 # %% ../../nbs/tools/520_result_pages.ipynb #49aa0009
-def _files_and_commands(runs, rows, s): # HTML of the rows files, and of the commands that make the first of them
-    have, place = set(zip(rows.run, rows.protocol)), f"../{FILES}/results/{s.profile}/rows"
-    files, commands = {}, {}
+def _files_and_commands(runs, have, s): # `have`: (run, protocol) of all rows
+    "HTML of the rows files, and of the commands that make the first of them."
+    files, commands, place = {}, {}, f"../{FILES}/results/{s.profile}/rows"
     for r in runs.itertuples():
         found = re.search(r"share(\d+)", r.run)
         share = f" ({found[1]} %)" if found else ""
@@ -108,6 +108,7 @@ def cell_sources(rows:pd.DataFrame, # of one profile, data set and network
                 ) -> str: # HTML
     "For every line of a table: rows files, command, executed notebook."
     values = tables.seed_values(rows, made.name).merge(made.frame[[*tables.KEYS, "row"]], on=tables.KEYS)
+    have = set(rows[["run", "protocol"]].drop_duplicates().itertuples(index=False, name=None))
     lines = [["line of the table", "rows, by seed", "command", "executed notebook"]]
     for name, of_line in values.groupby("row", sort=False):
         runs = of_line[["protocol", "seed", "run", "method"]].drop_duplicates().sort_values(["protocol", "seed"])
@@ -115,7 +116,7 @@ def cell_sources(rows:pd.DataFrame, # of one profile, data set and network
         notebook, shown = stage_notebook(s, first.protocol, first.method), "not kept"
         if notebook: shown = f'<a href="../{executed_page(s, notebook)}.html">{html.escape(notebook.stem)}</a>'
         place = f'<span id="{key}-{slug(name)}">{html.escape(name)}</span>'
-        lines.append([place, *_files_and_commands(runs, rows, s), shown])
+        lines.append([place, *_files_and_commands(runs, have, s), shown])
     return ("<details><summary>Where these numbers come from</summary>\n" + filled("sources", profile=s.profile)
             + page.html_table(lines, f"Sources of {made.name}", words=True) + "</details>\n")
 

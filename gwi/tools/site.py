@@ -30,7 +30,7 @@ from ..pipeline import standing
 from ..report import frame, page
 from ..rows import read_provenance
 from . import api_pages, pages
-from .api_pages import api_page, raw_rst
+from .api_pages import SOURCE, api_page, raw_rst, source_page
 from .pages import FILES, SiteError, numbered_notebooks, page_notebook, toctree
 from .explorer import write_explorer_images
 from .result_pages import computed, table_once, write_results
@@ -66,7 +66,7 @@ ASKED = {  # page -> what leads there
 
 def asked_for(nb, name:str): # as nbformat reads it; "tutorials/reproduce" -> the same, changed
     "A page with its entries in the index of the search, behind its title."
-    entries = "\n".join(f"   single: ! {words}" for words in ASKED.get(name, ()))
+    entries = "\n".join(f"   ! single: {words}" for words in ASKED.get(name, ()))
     if entries:
         titles = [k for k, cell in enumerate(nb.cells) if cell.source.startswith("# ")]
         nb.cells.insert(titles[0] + 1, nbformat.v4.new_markdown_cell(raw_rst(f".. index::\n{entries}")))
@@ -84,6 +84,7 @@ def write_notebooks(out:Path):
             raise SiteError(f"{name}.ipynb has no place in the navigation; "
                             "give it one in PAGES (nbs/tools/555_site.ipynb)")
         nb = asked_for(page_notebook(nbformat.read(path, 4), name), name)
+        if name in numbered_notebooks(): nb.metadata["orphan"] = True  # lists lead there, not every navigation
         if name == "index":
             navigation = "\n".join(toctree(names, part) for part, names in PAGES.items())
             nb.cells.append(nbformat.v4.new_markdown_cell(navigation))
@@ -96,11 +97,10 @@ def write_reference(out:Path):
     notebooks = numbered_notebooks()
     modules = {name: module for name, module in notebooks.items() if module}
     for name, module in modules.items(): (out / "api" / f"{module}.md").write_text(api_page(name), encoding="utf-8")
-    links = {module: f"- [{module}]({module}.md)" for module in modules.values()}
-    text = filled("api", links="\n".join(links.values()), toctree=toctree(links))
+    text = filled("api", links="\n".join(f"- [{module}]({module}.md)" for module in modules.values()))
     (out / "api" / "index.md").write_text(text, encoding="utf-8")
     links = [f"- [{name}]({name}.ipynb)" for name in notebooks]
-    text = filled("notebooks", links="\n".join(links), toctree=toctree(notebooks))
+    text = filled("notebooks", links="\n".join(links))
     (out / "modules.md").write_text(text, encoding="utf-8")
     shutil.copy(paths.root() / "SECURITY.md", out / "security.md")
 
@@ -169,7 +169,7 @@ def broken_links(out # folder of the site
 # %% ../../nbs/tools/555_site.ipynb #204e093e
 SETTINGS = dict(
     project="gwi", html_title="gwi", copyright="2026 The gwi team", language="en", html_theme="furo",
-    extensions=["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "gwi.tools.site"],
+    extensions=["myst_nb", "sphinx.ext.autodoc", "gwi.tools.site"],
     exclude_patterns=[f"{FILES}/**", ".build/**"],
     html_favicon="_static/icon.svg", html_static_path=["_static"], html_css_files=["site.css"],
     html_js_files=["site.js"], html_show_sourcelink=False, html_copy_source=False, html_show_sphinx=False,
@@ -202,18 +202,21 @@ def setup(app) -> dict: # what Sphinx calls
 
 # %% ../../nbs/tools/555_site.ipynb #58aa0004
 def write_run_files(profile:str, out:Path):
-    "The rows of every run and protocol in a file of their own, and beside it where they come from."
+    "What each run's and protocol's rows say beyond its name, in a file, and beside it where they come from."
     rows = pd.concat([part for _, part in computed(profile)])
     for (run, protocol), part in rows.groupby(["run", "protocol"]):
         (out / run).mkdir(parents=True, exist_ok=True)
-        part.to_csv(out / run / f"{protocol}.csv", index=False)
+        part[["condition", "level", "metric", "value", "n"]].to_csv(out / run / f"{protocol}.csv", index=False)
     for entry in read_provenance(paths.root() / "results" / profile / "provenance.jsonl"):
         folder = out / entry["run"]
         if folder.is_dir(): (folder / f"{entry['protocol']}.json").write_text(json.dumps(entry, indent=1))
 
 def copy_files(out:Path):
-    "What pages link to: rows, figures, and each profile's report in one file."
+    "What pages link to: sources, rows, figures, and each profile's report in one file."
     results = paths.root() / "results"
+    (out / SOURCE).mkdir(parents=True, exist_ok=True)
+    for module in filter(None, numbered_notebooks().values()):
+        (out / SOURCE / f"{module}.html").write_text(source_page(module), encoding="utf-8")
     for profile in filter(computed, params.profile_names()):
         figures = results / profile / "figures"
         if figures.exists(): shutil.copytree(figures, out / "results" / profile / "figures")
