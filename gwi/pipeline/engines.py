@@ -48,7 +48,7 @@ def in_turn(name:str, # of a stage, or of a run of it
     with ExitStack() as held:
         for left in reversed(range(tries)):
             try:
-                held.enter_context(faults.alone(f"engine/{name}"))
+                held.enter_context(faults.alone(f"engine/{name}", seconds=0))
                 break
             except ConfigError as e:
                 if not left: raise
@@ -104,7 +104,7 @@ def is_held(name:str # as for `faults.alone`
            ) -> bool:
     "Whether another process has the lock; on a shared folder, of whichever machine."
     try:
-        with faults.alone(name): return False
+        with faults.alone(name, seconds=0): return False
     except ConfigError: return True
 
 def unlike(there:dict, here:dict) -> str: # empty: nothing
