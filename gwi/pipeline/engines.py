@@ -362,7 +362,10 @@ def on_ray(address:str, cpus:float|None=None, gpus:float|None=None # of a task; 
         if gpus is None: gpus = float(any(node["Resources"].get("GPU", 0) >= 1 for node in nodes.values()))
         cluster = Cluster(ray, cpus, gpus)
         check_fits(nodes, {"CPU": cpus or 1, "GPU": gpus})
-        check_nodes(cluster, nodes)
+        try: check_nodes(cluster, nodes)
+        except ConfigError:
+            if (nodes_left := nodes_of(ray)).keys() == nodes.keys(): raise
+            check_nodes(cluster, nodes := nodes_left)  # one that has gone meanwhile is no fault of the others
         print(f"ray at {address}: {len(nodes)} nodes: {console.listed(nodes)}", flush=True)
         yield lambda name, say: run_stage(cluster, name, say)
     finally: ray.shutdown()

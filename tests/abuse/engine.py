@@ -133,6 +133,15 @@ def until_trained_on(copy, node="", seconds=LIMIT):
     raise TimeoutError("no training began")
 
 
+def until_at_work(copy, node, seconds=LIMIT):
+    "Wait until some piece has begun on a node."
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if any(f"node {node}" in log.read_text() for log in (copy / ".cache" / "engine").glob("*.log")): return
+        time.sleep(0.1)
+    raise TimeoutError("nothing began")
+
+
 def ended(process):
     said, _ = process.communicate(timeout=LIMIT)
     return process.returncode, said
@@ -159,8 +168,9 @@ def stopped(copy, reference, nodes):
     if left := processes(f"GWI_MARK={copy}"): return f"{len(left)} processes are left"
     status, said = ended(begun(copy, nodes, GWI_UNTIL=str(time.time() + 15)))
     if status != 75: return f"the time was over, and it ended with {status}: {said[-500:]}"
+    for log in (copy / ".cache" / "engine").glob("*.log"): log.unlink()
     process = begun(copy, nodes)
-    until_trained_on(copy, nodes.second.node_id[:6])
+    until_at_work(copy, nodes.second.node_id[:6])
     forget(nodes)
     status, said = ended(process)
     return f"ended with {status}: {said[-1500:]}" if status else wrong_with(copy, reference)
