@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SOURCE', 'public_names', 'explained_at', 'docments_fields', 'as_rst', 'change_docstring', 'source_page', 'raw_rst',
-           'api_page']
+           'summary', 'api_page']
 
 # %% ../../nbs/tools/482_api_pages.ipynb #4f04c92e
 import ast
@@ -149,7 +149,9 @@ def _entry(module, notebook, name, kind, line): # Markdown
     return raw_rst("\n".join(shown)) + f"\nExplained in [{title}](../{link}); {source}.\n"
 
 # %% ../../nbs/tools/482_api_pages.ipynb #c8a5b0db
-def _summary(name): # the line below the title of a notebook
+def summary(name:str # of a notebook, "data/220_datasets"
+           ) -> str: # empty: it has none
+    "The line below the title of a notebook."
     cells = nbformat.read(paths.root() / "nbs" / f"{name}.ipynb", 4).cells
     first = next(cell.source for cell in cells if cell.cell_type == "markdown")
     return next((line[1:].strip() for line in first.split("\n") if line.startswith(">")), "")
@@ -169,5 +171,5 @@ def api_page(name:str # of a notebook, "data/220_datasets"
     names, title = public_names(module), module.__name__.replace("_", r"\_")
     own = {n: of for n, of in names.items() if of[0] in ("class", "function", "constant")}
     return "\n".join([
-        f"---\norphan: true\n---\n# {title}\n", f"{with_links(_summary(name))}\n", explained, _known_here(names),
+        f"---\norphan: true\n---\n# {title}\n", f"{with_links(summary(name))}\n", explained, _known_here(names),
         raw_rst(f".. py:module:: {module.__name__}"), *(_entry(module, name, n, *of) for n, of in own.items())])
