@@ -8,6 +8,7 @@ __all__ = ['ConfigError', 'root', 'params_file', 'cache', 'data_folder', 'ledger
 
 # %% ../nbs/000_paths.ipynb #c91f7ead
 import os
+import threading
 from pathlib import Path
 
 # %% ../nbs/000_paths.ipynb #e3d4c9d3
@@ -49,7 +50,7 @@ def atomic_write(path:Path, # the file
                 ):
     "Write a file so that a reader, also one after a crash, sees the old one or the whole new one, never a part."
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{threading.get_ident()}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
