@@ -11,6 +11,7 @@ import signal
 import click
 
 import gwi
+from . import faults
 from .commands.options import Commands
 
 # %% ../nbs/commands/459_command.ipynb #a665f0c7
@@ -52,7 +53,8 @@ def commands(context):
 def main():
     "The console script; a polite end by the system counts as an interruption."
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    commands(prog_name="gwi")
+    try: commands(prog_name="gwi")
+    finally: faults.over()
 
 # %% ../nbs/commands/459_command.ipynb #7f86f533
 if __name__ == "__main__" and "__file__" in globals(): main()  # a notebook is __main__ too, but no file

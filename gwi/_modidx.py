@@ -1015,6 +1015,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                             'gwi.faults.check_room': ('faults.html#check_room', 'gwi/faults.py'),
                             'gwi.faults.command': ('faults.html#command', 'gwi/faults.py'),
                             'gwi.faults.heeded': ('faults.html#heeded', 'gwi/faults.py'),
+                            'gwi.faults.over': ('faults.html#over', 'gwi/faults.py'),
                             'gwi.faults.program': ('faults.html#program', 'gwi/faults.py'),
                             'gwi.faults.run': ('faults.html#run', 'gwi/faults.py'),
                             'gwi.faults.sentence': ('faults.html#sentence', 'gwi/faults.py'),

@@ -88,7 +88,8 @@ def _arrays_digest(file):
     try:
         with zipfile.ZipFile(file) as packed:
             return _hash(_canonical([(item.filename, _member_digest(packed, item)) for item in packed.infolist()]))
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError): return "damaged"
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+        return "damaged " + hashlib.sha256(file.read_bytes()).hexdigest()[:LENGTH]
 
 def _member_digest(packed, item):
     with packed.open(item) as content: return hashlib.file_digest(content, "sha256").hexdigest()
