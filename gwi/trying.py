@@ -236,7 +236,7 @@ def _surrounded(wanted): # by these variables
 
 def _rooted(folder, minutes): # where everything lies, and until when
     wanted = {} if folder is None else {"GWI_ROOT": str(Path(folder).absolute())}
-    if minutes is not None: wanted["GWI_UNTIL"] = str(time.time() + min(60 * minutes, console.seconds_left()))
+    if minutes is not None: wanted |= console.until(min(minutes, console.seconds_left() / 60))
     return _surrounded(wanted)
 
 def _quietly(): # what every epoch says goes into the log

@@ -75,9 +75,9 @@ def restart(self:Crew, n:int):
     self.keep(n)
 
 @patch
-def stop_at(self:Crew, end:float): # seconds since 1970
+def stop_at(self:Crew, end:float): # on the clock of `time.monotonic`
     "End all processes then, whatever they do."
-    self.guard = threading.Timer(end - time.time(), self.stop)
+    self.guard = threading.Timer(end - time.monotonic(), self.stop)
     self.guard.start()
 
 # %% ../../nbs/pipeline/440_kit_plan.ipynb #e5739223
@@ -123,7 +123,7 @@ def passes(method:Method # of the table
 
 class Plan:
     "Which runs are left, and how long they take; asked by one thread, told by many."
-    def __init__(self, runs:list[Run], end:float): # end: seconds since 1970
+    def __init__(self, runs:list[Run], end:float): # end: on the clock of `time.monotonic`
         self.waiting, self.end, self.lock = list(runs), end, threading.Lock()
         self.spent, self.finished, self.failed, self.rates = {}, [], {}, []
 
@@ -138,7 +138,7 @@ class Plan:
 
     def _next(self):
         with self.lock:
-            left = self.end - time.time()
+            left = self.end - time.monotonic()
             chosen = next((run for run in self.waiting if left > max(1.1 * self.estimate(run.method), 1)), None)
             if chosen: self.waiting.remove(chosen)
             return chosen
@@ -174,7 +174,7 @@ def work_off(crew:Crew, plan:Plan, say): # say: called with the number of runs d
         for left in reversed(range(tries)):
             try: return plan.done(run, run_once(crew, run)["seconds"])
             except RuntimeError as e:
-                if time.time() > plan.end: return
+                if time.monotonic() > plan.end: return
                 progress(f"kit: {run.name}: {e}; {'tried again' if left else 'given up'}")
                 if not left: plan.failed[run.name] = str(e)
 

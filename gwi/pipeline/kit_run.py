@@ -220,18 +220,18 @@ def _report(s, plan, begin):
     "The last lines: what is there now."
     done = {run.name for run in grid(s) if is_finished(run)}
     seeds = [seed for seed in s.seeds if all(make_run(s, method, seed).name in done for method in s.core)]
-    progress(f"kit: {len(plan.finished)} runs in {time.time() - begin:.0f} s, complete seeds: {seeds}; "
+    progress(f"kit: {len(plan.finished)} runs in {time.monotonic() - begin:.0f} s, complete seeds: {seeds}; "
              f"{len(plan.failed)} failed, {len(plan.waiting)} not begun")
     for name, why in plan.failed.items(): progress(f"kit: failed: {name}: {why}")
 
 def _run_grid(s, plan, crew, about, options, out):
     "From processes that are ready to everything packed."
-    begin = time.time()
+    begin = time.monotonic()
     make_corrupted(s, crew)
     if not options["K"] and len(crew.workers) > min(CHOICES): about["pace"] = choose_processes(s, crew, plan)
     about |= dict(processes=len(crew.workers), kernels=crew.kernels)
     if not crew.kernels: progress("kit: no Triton kernels here, see logs/: torch does the same, slower")
-    progress(f"kit: {len(crew.workers)} side by side, {plan.end - time.time():.0f} s left")
+    progress(f"kit: {len(crew.workers)} side by side, {plan.end - time.monotonic():.0f} s left")
     keeper = Keeper(s, out, plan, about)
     try: work_off(crew, plan, keeper)
     finally: keeper(at_least=0)
@@ -245,7 +245,7 @@ RESERVE = 12  # seconds for packing at the end
 def run_kit(words:list[str] # MINUTES=9 OUT=folder …
            ):
     "Run the kit that lies at the root. ConfigError, before any work, for whatever makes that impossible."
-    begin, options = time.time(), parsed_options(words)
+    begin, options = time.monotonic(), parsed_options(words)
     os.environ |= device_variables(options["DEVICE"] or os.environ.get("GWI_DEVICE", ""),
                                    os.environ.get("CUDA_VISIBLE_DEVICES"))
     s, about = unpacked(paths.root()), machine()
@@ -258,17 +258,17 @@ def run_kit(words:list[str] # MINUTES=9 OUT=folder …
     progress(f"kit: {len(runs)} of {len(grid(s))} runs are left; {json.dumps(about)}")
     plan = Plan(runs[:int(options["RUNS"] or len(runs))], begin + 60 * float(options["MINUTES"]) - RESERVE)
     if not runs: return pack_rows(s, out)
-    os.environ["GWI_UNTIL"] = str(plan.end)
+    os.environ["GWI_UNTIL_UPTIME"] = str(plan.end)
     is_idle = about["device"] == "cuda" and options["SPEED"] != "0" and not options["EARLIER"]
     if is_idle: measure_speed(s)
     n = min(int(options["K"] or min(max(CHOICES), max(1, about["cores"] - 2))), len(plan.waiting))
-    about |= dict(started=time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(begin)))
+    about |= dict(started=time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()))
     with shared_device(options["MPS"] != "0") as variables:
         crew = started(n, variables)
         crew.stop_at(plan.end)
         try: _run_grid(s, plan, crew, about | dict(mps=bool(variables)), options, out)
         except RuntimeError as e:
-            if time.time() < plan.end: raise
+            if time.monotonic() < plan.end: raise
             progress(f"kit: the time was over before the grid began ({e}); give it more MINUTES")
         finally: crew.stop()
 
@@ -283,7 +283,7 @@ def try_lengths(s:Settings, about:dict, options:dict, out:Path) -> dict: # lengt
     if file.exists(): raise ConfigError(f"OUT: {file} is of an earlier call; move it away or say another OUT")
     with shared_device(options["MPS"] != "0") as variables:
         crew = started(len(lengths), variables)
-        crew.stop_at(time.time() + 60 * float(options["MINUTES"]))
+        crew.stop_at(time.monotonic() + 60 * float(options["MINUTES"]))
         one_writes = Lock()  # the last file written has all lengths
         def work(number):
             run, length = make_run(s, "standard", LENGTH_SEED + number), lengths[number]
