@@ -190,5 +190,5 @@ LABELS = {name: source.label for name, source in CATALOGUE.items()}  # as people
 N_IMAGES = {name: (CATALOGUE[name].n_train, CATALOGUE[name].n_test) for name in SOURCES if CATALOGUE[name].n_train}
 MEAN_STD = {name: source.normalisation for name, source in CATALOGUE.items() if source.normalisation}
 NOTES = {name: source.note for name, source in CATALOGUE.items() if source.note} | {
-    "-standin": "Stand-in pictures in the official layout: these numbers test the path, "
+    "-standin": "Stand-in images in the official layout: these numbers test the path, "
                 "they say nothing about the data set."}

@@ -281,7 +281,7 @@ def _within(assessed, rows, root) -> str: # Markdown, or nothing
             if (both := _pair_errors(r, seed, rows, read, "explain")) is None: continue
             lines.append([_between_words(r), seed, len(both[0]), effect_words(*bootstrap(*both))])
     if not lines: return ""
-    table = pipe(["networks", "seed", "pictures", "difference"], lines)
+    table = pipe(["networks", "seed", "images", "difference"], lines)
     return f"\n## Within one seed\n\n{text('claims.within')}\n\n{table}"
 
 # %% ../../nbs/report/370_claims.ipynb #1c087142
@@ -303,7 +303,7 @@ def _over_images(assessed, rows, root) -> str: # Markdown, or nothing
         lines.append([_between_words(r), *d.shape, effect_words(d.mean(), *interval(d.mean(1))),
                       effect_words(d.mean(), *crossed_interval(d))])
     if not lines: return ""
-    table = pipe(["networks", "seeds", "pictures", "over seeds [95 %]", "over seeds and pictures [95 %]"], lines)
+    table = pipe(["networks", "seeds", "images", "over seeds [95 %]", "over seeds and images [95 %]"], lines)
     return f"\n## Other seeds, other images\n\n{text('claims.crossed')}\n\n{table}"
 
 # %% ../../nbs/report/370_claims.ipynb #4d911991

@@ -92,7 +92,7 @@ def _where(protocol, condition, level):
     "Under which circumstances a metric that is named was measured."
     if protocol == "attack" and not level: return "before the attacks"
     if protocol in ("attack", "lowdata"): return _how_much(protocol, condition, level)
-    if protocol == "clean": return "on the clean pictures" + ("" if condition == "clean" else f" of {label(condition)}")
+    if protocol == "clean": return "on the clean images" + ("" if condition == "clean" else f" of {label(condition)}")
     if protocol == "corruption":
         means = {"mCE": "15", "held-out mean": "the 4 held-out", "C-bar mean": "C-bar's 10"}
         return f"under {means[condition]} corruptions" if condition in means else f"under {label(condition)}"
@@ -101,7 +101,7 @@ def _where(protocol, condition, level):
 def words(measure:str,
           metric:str="", # what the rows have, where the measure does not name it
          ) -> str: # as people read it
-    "`attack pgd20 8` as `error under PGD-20, 8/255`, `clean clean - ece` as `ECE on the clean pictures`."
+    "`attack pgd20 8` as `error under PGD-20, 8/255`, `clean clean - ece` as `ECE on the clean images`."
     *where, named = read_measure(measure)
     metric = named or metric
     return _error_words(*where) if metric in _UNNAMED else f"{label(metric)} {_where(*where)}"

@@ -184,7 +184,7 @@ def figure_failures(arrays:dict, # of `explained`, a run of gwi
                     n:int=9, # images a row at most
                    ): # two columns wide
     "Images that one of two networks has right. ValueError if there are none."
-    if "differ_images" not in arrays: raise ValueError("no pictures on which standard and gwi differ")
+    if "differ_images" not in arrays: raise ValueError("no images on which standard and gwi differ")
     word, fonts, figure = class_word(arrays), class_fonts(arrays), new_figure(6.9, 3.2, rows)
     axes = figure.subplots(2, n, squeeze=False, subplot_kw=dict(xticks=[], yticks=[]))
     for line, first, title in zip(axes, (False, True), ("only gwi right", "only standard right")):

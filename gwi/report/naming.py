@@ -98,7 +98,7 @@ def label(name:str, # a method, data set, network, condition or metric as the ro
     "The name for tables and figures."
     name = str(name)
     if name in _labels(): return _labels()[name]
-    if name.endswith("-heldout"): return f"{label(name.removesuffix('-heldout'))}, held-out training pictures"
+    if name.endswith("-heldout"): return f"{label(name.removesuffix('-heldout'))}, held-out training images"
     if name.endswith("-standin"): return f"{label(name.removesuffix('-standin'))} (stand-in)"
     if pgd := re.fullmatch(r"pgd(\d+)(?:x(\d+))?", name):
         return f"PGD-{pgd[1]}" + (f" ({pgd[2]} starts)" if pgd[2] else "")

@@ -166,8 +166,8 @@ def facts(rows:pd.DataFrame, # of one profile, data set and network
     n_test = f"{clean.n.max():,}" if len(clean) else "not yet used"
     n_trained = rows[rows.protocol == "training"].run.nunique()
     return {
-        "Data": f"{label(data.name)}; {data.size} × {data.size} pixels; training pictures: {n_train};"
-                f" test pictures: {n_test}",
+        "Data": f"{label(data.name)}; {data.size} × {data.size} pixels; training images: {n_train};"
+                f" test images: {n_test}",
         "Network": f"{model.name}, width {model.width:g}, stem stride {model.stem_stride}; inhibited at {layer},"
                    f" {s.inhibition.n_groups} groups",
         "Methods": ", ".join(label(name) for name in method_order(rows.method)),

@@ -8,7 +8,7 @@ __all__ = ['STATES', 'SIGNS', 'ANSWERS', 'comparison_words', 'decimals_shown', '
 # %% ../../nbs/report/367_wording.ipynb #7a2e51c1
 import numpy as np
 
-from .comparing import arm_words, decimals_of, effect_words, metric_read, signed
+from .comparing import arm_words, decimals_of, effect_words, metric_read, signed, words
 from .inference import DIRECTIONS, SIZES
 
 # %% ../../nbs/report/367_wording.ipynb #b811ed2f
@@ -48,10 +48,11 @@ def in_words(r) -> str: # of a line of `assess`
     return f"from {-low:.{decimals}f} lower to {high:.{decimals}f} higher, all fits"
 
 def _plainly_bounded(r, decimals, unit):
-    if r.magnitude == SIZES[0]: return f"yes: {_bounded(r, decimals, unit)}"
-    if r.magnitude == SIZES[1]: return f"no: {_bounded(r, decimals, unit)}"
+    what = words(r.measure, r.metric)
+    if r.magnitude == SIZES[0]: return f"yes: {what} {_bounded(r, decimals, unit)}"
+    if r.magnitude == SIZES[1]: return f"no: {what} {_bounded(r, decimals, unit)}"
     way, worst = ("rise", r.adjusted_high) if r.sign == "<=" else ("fall", -r.adjusted_low)
-    return f"not shown: may {way} by up to {worst:.{decimals}f}{unit}"
+    return f"not shown: {what} may {way} by up to {worst:.{decimals}f}{unit}"
 
 def plain_words(r) -> str: # of a line of `assess`
     "What was found, for somebody who reads one line: from the joint interval."
