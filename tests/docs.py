@@ -1,6 +1,7 @@
 """What `make test-docs` runs: every page of the site in Chromium, light and wide, dark and narrow.
 
 Ends with 'N passed, N failed'. SHOTS=nbs/pictures keeps the README's pictures of three pages."""
+import base64
 import functools
 import http.server
 import os
@@ -210,8 +211,27 @@ def own_picture(page):
         page.select_option("#explorer-form [name=corruption]", name)
         if page.locator("#close").get_attribute("src") in ("", "data:,", whole): wrong.append(f"{name} draws nothing")
     page.locator("#own button").click()
+    wrong += dropped(page)
+    page.locator("#own button").click()
     is_back = "/explorer/" in page.locator("#close").get_attribute("src")
     return wrong if is_back else [*wrong, "no way back to the flower"]
+
+
+DROP = """([name, type, content]) => {
+  const files = new DataTransfer()
+  files.items.add(new File([Uint8Array.from(atob(content), c => c.charCodeAt(0))], name, {type}))
+  document.getElementById("own").dispatchEvent(new DragEvent("drop", {dataTransfer: files, cancelable: true}))
+}"""
+
+
+def dropped(page):
+    "An image that is dropped is taken; what is no image is refused with a word."
+    image = base64.b64encode((root / "nbs" / "pictures" / "home.png").read_bytes()).decode()
+    page.evaluate(DROP, ["own.png", "image/png", image])
+    page.wait_for_function("document.getElementById('close').src.startsWith('data:')")
+    page.evaluate(DROP, ["own.txt", "text/plain", base64.b64encode(b"no image").decode()])
+    page.wait_for_function("document.getElementById('own-said').innerText.startsWith('No image')")
+    return []
 
 
 # of every table that is wider than the page lets it be, scrolled to its end: whether its first column is in view

@@ -137,9 +137,9 @@ if (form) {
       const image = document.getElementById(id);
       image.src = picture ? drawn(picture, side, name, (constants[side][name] || [])[k - 1])
         : `${base}${name}-${k}-${side}.${suffix}`;
-      image.alt = `${picture ? "Your picture" : "The photograph of a flower"} under ${title}, severity ${k}`;
+      image.alt = `${picture ? "Your image" : "The photograph of a flower"} under ${title}, severity ${k}`;
     }
-    if (picture) said.textContent = name in OWN ? first : `Your picture as it is: ${title} needs Python. ${first}`;
+    if (picture) said.textContent = name in OWN ? first : `Your image as it is: ${title} needs Python. ${first}`;
     for (const item of document.querySelectorAll("#definitions li")) item.hidden = item.dataset.of !== name;
     const found = Object.entries((errors[profile.value][name] || {})[k] || {}), edge = scaleOf(found);
     document.getElementById("scale").textContent = `(scale −${edge.toFixed(1)} to +${edge.toFixed(1)})`;
@@ -149,7 +149,7 @@ if (form) {
   const take = async file => {
     try { picture = await createImageBitmap(file); }
     catch {
-      said.textContent = "No picture that the browser reads.";
+      said.textContent = "No image that the browser reads.";
       return;
     }
     button.hidden = false;
