@@ -117,7 +117,7 @@ def _fitted(classifier, data, outputs, normalises, seen) -> tuple: # names of th
     elif len(outputs) == looked.n_outputs: classes, classifier.order = data.classes, order_of(outputs, data.classes)
     else: raise ValueError(f"outputs: {len(outputs)} names, but the network has {looked.n_outputs} outputs")
     predicted = predict(classifier, seen)
-    found = [*looked.findings, *otherwise(classifier, seen, normalises), *of_answers(predicted, seen.labels)]
+    found = [*looked.findings, *otherwise(classifier, seen, normalises), *of_answers(predicted, seen.labels, classes)]
     return classes, [one.words for one in found if one.kind != "gradient"]
 
 # %% ../nbs/329_tuning.ipynb #4450c103
