@@ -273,12 +273,13 @@ def _announced(work, parts, limit, name, data) -> list: # of text
     there = sum(map(parts.has, keys))
     if parts.done is not None or limit.minutes is None and there == len(keys):
         took = f", in {planning.duration(sum(parts.seconds.values()))}" if parts.seconds else ""
-        return [f"{name} on {data}: all of it was measured before{took}, and lies in {folder}; nothing is measured again"]
+        return [f"{name} on {data}: all of it was measured before{took}, and lies in {folder}; nothing is done again"]
     first, *rest = planning.plan_lines(replace(work.plan, **limit.used()), _done_words(work.asked))
     lines = [f"{name} on {data}, {first}", *rest]
     if not there: return lines
     state = "begun" if limit.minutes else "done"
-    return [f"going on with what is in {folder}: {there} of {len(keys)} parts are {state} already, of this plan:", *lines]
+    words = f"going on with what is in {folder}: {there} of {len(keys)} parts are {state} already, of this plan:"
+    return [words, *lines]
 
 def _estimate(seen, asked, limit, name) -> Estimate:
     _, plan = _planned(seen, asked, limit)

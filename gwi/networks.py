@@ -94,6 +94,7 @@ def _timm(source, name, weights, part, num_classes, mean, std, options) -> Loade
                   (*notes, *_other_parts(weights, part)))
 
 def _timm_network(source, name, weights, part, num_classes, options) -> tuple: # network, number of classes
+    needs("adapters", "timm", by=source)
     import timm
     if weights == "pretrained":
         net = timm.create_model(name, pretrained=True, **options)
@@ -206,21 +207,25 @@ def _onnx(path) -> Loaded:
 # %% ../nbs/182_networks.ipynb #080fa6db
 SOURCES = {"our": _ours, "torchvision": _torchvision, "timm": _timm}
 
-def _names_of(library, source) -> tuple: # names to choose from; whether a name is one
-    if library == "our": return list(ARCHITECTURES), ARCHITECTURES.__contains__
-    if library == "timm":
-        needs("adapters", "timm", by=source)
-        import timm
-        return timm.list_models(), timm.is_model  # which knows names with a tag, too
+def _our_names(source): return list(ARCHITECTURES), ARCHITECTURES.__contains__
+
+def _torchvision_names(source):
     needs("data", "torchvision", by=source)
     from torchvision import models
     names = models.list_models(module=models)
     return names, names.__contains__
 
+def _timm_names(source):
+    needs("adapters", "timm", by=source)
+    import timm
+    return timm.list_models(), timm.is_model  # which knows names with a tag, too
+
+_NAMES = {"our": _our_names, "torchvision": _torchvision_names, "timm": _timm_names} # names; whether one is there
+
 def check_name(source:str): # "our:NAME", "torchvision:NAME" or "timm:NAME"
     "ValueError, with the nearest names, unless the library has such a network."
     library, _, name = source.partition(":")
-    names, has = _names_of(library, source)
+    names, has = _NAMES[library](source)
     if has(name): return
     near = difflib.get_close_matches(name.lower(), names, 5)
     near = near or [one for one in names if len(name) > 2 and one.startswith(name[:5].lower())][:5]

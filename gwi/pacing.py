@@ -162,8 +162,7 @@ def run_limited(work:Work, # whose plan has a limit
                 parts:Parts, # of the same measurement
                 until:float, # time.monotonic() by which it should be done
                 words:Callable=str, # key -> what progress calls a part
-               ) -> tuple: # Parts as `run_parts` makes them; seconds, with those of earlier calls, and images by protocol;
-                           # parts that are missing
+               ) -> tuple: # Parts as `run_parts` makes them; seconds and images by protocol; parts that are missing
     "Measure as many images as the time allows: the least of every part, then more."
     run, missing = Limited(work, parts, until, words), []
     try:

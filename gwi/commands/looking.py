@@ -29,6 +29,7 @@ def _fresh(source:str): # -> network, side of its images
     if library != "timm":
         from gwi.models import create
         return create(name if library == "our" else source), 32 if library == "our" else 224
+    needs("adapters", "timm", by=source)
     import timm
     net = timm.create_model(name)
     return net, net.pretrained_cfg["input_size"][-1]

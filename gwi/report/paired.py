@@ -102,7 +102,8 @@ def verdict(found:Comparison) -> list[str]: # sentences
 def _where(what): # "clean", "mCE", "mean (2 of 15)"
     "On which images."
     if what == "clean": return "On clean images"
-    return f"Under corruptions ({what.replace('mean (', 'mean of ').rstrip(')') if what.startswith('mean (') else what})"
+    if what.startswith("mean ("): what = "mean of " + what.removeprefix("mean (").removesuffix(")")
+    return f"Under corruptions ({what})"
 
 @patch
 @matplotlib.rc_context(figures.LOOK)
@@ -154,11 +155,12 @@ def notes(found:Comparison) -> list[str]: # sentences
     said = [f"Lower is better. Difference: {other} minus {first}, in percentage points, on the images that both were "
             f"measured on; below 0, {other} errs less often. An interval that holds 0 leaves open which one is better."]
     if single.any():
-        said.append("p: how likely a difference at least as large is by chance alone if both err equally often (McNemar's "
-                    f"exact test), adjusted for the {single.sum()} errors that have one (Holm); below .05 is rarely chance.")
+        said.append("p: how likely a difference at least as large is by chance alone if both err equally often "
+                    f"(McNemar's exact test), adjusted for the {single.sum()} errors that have one (Holm); below .05 "
+                    "is rarely chance.")
     if not single.all():
-        said.append("-: no p, for these are means over severities or corruptions, not one answer an image; the interval "
-                    "tells it.")
+        said.append("-: no p, for these are means over severities or corruptions, not one answer an image; the "
+                    "interval tells it.")
     return said
 
 @patch
