@@ -36,7 +36,8 @@ def _asked_options(function):
             option("--eps", type=Numbers(), default="2/255,8/255", show_default=True,
                    help="Radii of the attacks, of pixels in [0,1]."),
             option("--minutes", type=click.FloatRange(min=0, min_open=True), metavar="M",
-                   help="Time that it may take: the images are sampled, which is said."),
+                   help="Time that all of it may take, with loading and the report: the images are sampled, which is "
+                   "said."),
             option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
                    help="Of corruptions and attacks.")]): function = one(function)
     return function

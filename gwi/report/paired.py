@@ -92,11 +92,11 @@ def verdict(found:Comparison) -> list[str]: # sentences
     for name, part in found.table.groupby("network", sort=False):
         means = part[(part.what == "clean") | part.p.isna()].groupby("what", sort=False).first().head(2)
         for what, r in means.iterrows():
-            way = "less often than" if r.high < 0 else "more often than" if r.low > 0 else "about as often as"
+            way = ("errs less often than" if r.high < 0 else "errs more often than" if r.low > 0
+                   else "cannot be told from")
             by = f"a difference of {r.difference:+.1f} points (95 % interval {r.low:+.1f} to {r.high:+.1f})"
-            open_words = "" if r.high < 0 or r.low > 0 else "; which one is better cannot be told"
-            sentences.append(f"{_where(what)} {name} errs {way} {found.names[0]}: {r.second:.1f} % against "
-                             f"{r['first']:.1f} %, {by}{open_words}.")
+            sentences.append(f"{_where(what)} {name} {way} {found.names[0]}: {r.second:.1f} % against "
+                             f"{r['first']:.1f} %, {by}.")
     return sentences
 
 def _where(what): # "clean", "mCE", "mean (2 of 15)"

@@ -46,17 +46,21 @@ def _under_corruptions(report, measures) -> str: # part of a sentence; "" withou
     if not names: return ""
     if mean is None: mean = measures[label(names[0])]  # one corruption at one severity
     words = f"{_said(mean.wrong)} under corruptions ({mean.title})"
-    if (clean := sections.clean_error(report)) is not None:
-        if not _is_more(measures["clean"], mean): words += ", not clearly more often"
-        elif clean > 0: words += f", {mean.wrong.mean() / clean:.1f} times as often"
     errors = {name: float((answers[f"predicted/{name}"] != answers["labels"]).mean()) for name in names}
-    return words + _worst_of(errors, clean)
+    clean = sections.clean_error(report)
+    worst = _worst_of(errors, clean)
+    if clean is None or worst == _NONE_WORSE: return words + worst
+    if not _is_more(measures["clean"], mean): words += ", not clearly more often"
+    elif clean > 0: words += f", {mean.wrong.mean() / clean:.1f} times as often"
+    return words + worst
+
+_NONE_WORSE = ", under none of them more often than on clean images"
 
 def _worst_of(errors, clean) -> str: # corruption -> error, error on clean images or None, all in [0,1]
     "Which corruption is the worst, where one is: worse than others, and than none."
     most = max(errors.values())
     if len(errors) < 2: return ""
-    if clean is not None and most <= clean + 1e-9: return "; under none of them more often than on clean images"
+    if clean is not None and most <= clean + 1e-9: return _NONE_WORSE
     worst = [label(name) for name, error in errors.items() if error > most - 1e-9]
     if len(worst) == len(errors): return f"; equally often under each of the {len(errors)}"
     return f"; the worst {'is' if len(worst) == 1 else 'are'} {listed(worst)} ({sections.per_cent(most)})"
