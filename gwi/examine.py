@@ -30,7 +30,7 @@ from .findings import Finding, checked_classes, first_look, of_answers, of_attac
 from .measures import record
 from .networks import Loaded
 from .pacing import part_words, run_limited
-from .parts import Asked, Parts, Work, run_parts
+from .parts import Asked, Parts, Work, part_keys, run_parts
 from .planning import constants_for, corruptions_named, severities_of
 from .predictions import batch_size, to_device
 from .report.naming import label
@@ -175,7 +175,7 @@ def robustness(model, # a network or a function of a batch, or what `gwi.network
                constants:str|None=None, # of the corruptions: "cifar", "imagenet"; None: by the size, which is said
                final_jpeg:int|None=None, # 85: corrupted images are saved once more, as the files of ImageNet-C
                folder=None, # where finished parts are kept: the same call goes on from there
-               workers:int=0, # processes that decode pictures
+               workers:int=0, # processes that decode images
                only_plan:bool=False, # say what would be done, and nothing more
               begun:float|None=None, # when the minutes began, by time.monotonic(); None: now
               ) -> Report: # or, of `only_plan`, an `Estimate`
@@ -198,7 +198,7 @@ def robustness(model, # a network or a function of a batch, or what `gwi.network
         seen.findings += [Finding("note", words, False) for words in loaded.notes]
         if fixed is None and loaded.size and seen.data.images.size != loaded.size:
             words = f"{seen.data.images.size} pixels, their own; usual for the network are {loaded.size}: size="
-            seen.findings.append(Finding("note", f"pictures: measured at {words}", False))
+            seen.findings.append(Finding("note", f"images: measured at {words}", False))
         chosen, said = constants_for(seen.data.images.size, constants, names) if names else ("cifar", [])
         seen.findings += [Finding("note", words, False) for words in said]
         asked = Asked(names, levels, chosen, _possible(wanted, seen), radii, seed, final_jpeg)
@@ -237,6 +237,11 @@ class Limit:
         busy = min(max(1.0, elapsed / max(time.process_time(), 0.1)), 5.0) if elapsed > 1 else 1.0
         return self.begun + max(60 * self.minutes - busy * CLOSING, 48 * self.minutes)
 
+    def used(self) -> dict: # as for `make_plan`: seconds
+        "What of the minutes is gone by now, and what is kept for the report."
+        if self.minutes is None: return {}
+        return dict(gone=time.monotonic() - self.begun, kept=self.begun + 60 * self.minutes - self.until)
+
 def check_report_folder(folder): # there or not
     "ValueError unless a report can be written into it."
     folder = Path(folder)
@@ -256,12 +261,25 @@ def _planned(seen, asked, limit) -> tuple: # a few images, Plan
     images, options = seen.data.images, dict(severities=asked.severities, attacks=asked.attacks, radii=asked.radii)
     few = images.select(first_per_class(images.labels, min(batch_size(images.size), 64, len(images))))
     speed = planning.probe(seen.classifier, few, asked.names, asked.constants, asked.attacks is not None)
-    spent = 0.0 if limit.minutes is None else 60 * limit.minutes - (limit.until - time.monotonic())
-    return few, planning.make_plan(speed, len(images), n=limit.n, minutes=limit.minutes, spent=spent, **options)
+    return few, planning.make_plan(speed, len(images), n=limit.n, minutes=limit.minutes, **limit.used(), **options)
 
 def _lines(seen, asked, plan, name) -> list: # of text
     first, *rest = planning.plan_lines(plan, _done_words(asked))
     return [f"{name} on {seen.data.name}, {first}", *rest]
+
+def _announced(work, parts, limit, name, data) -> list: # of text
+    "What is there already, or the plan, with the time that is left now."
+    keys, folder = part_keys(work), parts.folder
+    there = sum(map(parts.has, keys))
+    if parts.done is not None or limit.minutes is None and there == len(keys):
+        took = f", in {planning.duration(sum(parts.seconds.values()))}" if parts.seconds else ""
+        return [f"{name} on {data}: all of it was measured before{took}, and lies in {folder}; nothing is done again"]
+    first, *rest = planning.plan_lines(replace(work.plan, **limit.used()), _done_words(work.asked))
+    lines = [f"{name} on {data}, {first}", *rest]
+    if not there: return lines
+    state = "begun" if limit.minutes else "done"
+    words = f"going on with what is in {folder}: {there} of {len(keys)} parts are {state} already, of this plan:"
+    return [words, *lines]
 
 def _estimate(seen, asked, limit, name) -> Estimate:
     _, plan = _planned(seen, asked, limit)
@@ -274,9 +292,10 @@ def _measure(seen, asked, limit, parts, workers, name, network) -> Report:
     parts.identity = dict(network=network_digest(seen.classifier, few.images), images=digest, asked=asdict(asked),
                           n=limit.n, minutes=limit.minutes)
     plan = parts.begin(plan)
-    for line in (*_lines(seen, asked, plan, name), *(f"  {f.words}" for f in seen.findings)): console.progress(line)
     lines = planning.plan_lines(plan, _done_words(asked))
     work = Work(seen.classifier, images, seen.data.classes, asked, plan, workers)
+    said = _announced(work, parts, limit, name, seen.data.name)
+    for line in (*said, *(f"  {f.words}" for f in seen.findings)): console.progress(line)
     parts, plan, seconds, missing = _run(work, parts, limit, seen)
     return _report(seen, asked, plan, parts, name=name, network=network, lines=lines, seconds=seconds, missing=missing,
                    digest=digest)
@@ -285,24 +304,26 @@ def _run(work, parts, limit, seen) -> tuple: # Parts, the plan with what was mea
     "Do it all, or as much as the minutes allow, which is then said."
     def words(key): return part_words(key, work.asked)
     if limit.minutes is None: return parts, work.plan, *run_parts(work, parts, words)
-    parts, seconds, n, missing = run_limited(work, parts, limit.until, words)
+    found, seconds, n, missing = run_limited(work, parts, limit.until, words)
+    if parts.took is None and not missing: parts.end(time.monotonic() - limit.begun)
+    took = parts.took or time.monotonic() - limit.begun
     counts = [f"{protocol} {k:,}" for protocol, k in n.items() if k < work.plan.most]
     if counts:
         said = (f"In the {limit.minutes:g} min given {', '.join(counts)} of {len(work.images):,} images were measured: "
                 "the first of every class, evenly, and the same ones for every part of a protocol.")
-        seen.findings.append(Finding("note", said, False))
-    if (took := time.monotonic() - limit.begun) > 66 * limit.minutes:
+        seen.findings.append(Finding("sampled", said, False))
+    if took > 66 * limit.minutes:
         said = (f"It took {planning.duration(took)}, longer than the {limit.minutes:g} min given: fewer than "
                 f"{planning.LEAST} images would say little.")
-        seen.findings.append(Finding("note", said, False))
-    return parts, replace(work.plan, n=n), seconds, missing
+        seen.findings.append(Finding("late", said, False))
+    return found, replace(work.plan, n=n), seconds, missing
 
 def _report(seen, asked, plan, parts, **about) -> Report:
     "The report of the parts that are there."
     clean, before = parts.get("clean"), parts.get("attack/before")
     records = dict(clean=[] if clean is None else json.loads(str(clean["records"])),
                    corruption=corruption_records(asked, parts, seen.data.classes), attack=attack_records(asked, parts))
-    if clean is not None: seen.findings += of_answers(clean["predicted"], clean["labels"])
+    if clean is not None: seen.findings += of_answers(clean["predicted"], clean["labels"], seen.data.classes)
     if before is not None: seen.findings += of_attacks(records["attack"], float(before["zero"]))
     dataset, said = published_set(seen.data)
     answers = answers_of(asked, parts)

@@ -67,7 +67,7 @@ _SAID = {
     "random": "The network is random: two passes over the same images differ, so its numbers are one draw, and attacks "
               "were left out.",
     "gradient": "No gradient comes back from the network to its pixels: attacks that need one were left out.",
-    "grey": "The pictures that were looked at are grey, with three equal channels.",
+    "grey": "The images that were looked at are grey, with three equal channels.",
 }
 
 @torch.no_grad()
@@ -142,7 +142,7 @@ def _resized(side):
 
 def _other_sizes(size, usual): # as of OTHERWISE; half the size: photographs may have been made larger for a network
     sides = {usual, size // 2 if size >= 128 else None} - {None, size}
-    return {f"pictures of {side} pixels (size={side})": _resized(side) for side in sorted(sides)}
+    return {f"images of {side} pixels (size={side})": _resized(side) for side in sorted(sides)}
 
 @torch.no_grad()
 def otherwise(classifier:Classifier, # in eval mode, on the device
@@ -166,6 +166,7 @@ def otherwise(classifier:Classifier, # in eval mode, on the device
 # %% ../nbs/326_findings.ipynb #22670f81
 def of_answers(predicted:np.ndarray, # int64 [N]
                labels:np.ndarray, # int64 [N]
+               classes:list|None=None, # names of the classes, in the order of the outputs; None: numbers alone
               ) -> list[Finding]:
     "No better than chance; the same answer to everything; answers that fit the labels in another order."
     right, n = float((predicted == labels).mean()), len(labels)
@@ -176,10 +177,14 @@ def of_answers(predicted:np.ndarray, # int64 [N]
                                 f"most frequent class is right on {most:.1%}. Usual causes: classes in another order, "
                                 "another normalisation, weights of another network."))
     if len(np.unique(predicted)) == 1 and len(np.unique(labels)) > 1:
-        findings.append(Finding("chance", f"The network gives the same answer, {predicted[0]}, to all {n:,} images."))
-    return findings + _other_order(predicted, labels, right)
+        answer = f"output {predicted[0]}" + (f" ({name})" if (name := _called(classes, predicted[0])) else "")
+        findings.append(Finding("chance", f"The network gives the same answer, {answer}, to all {n:,} images."))
+    return findings + _other_order(predicted, labels, right, classes)
 
-def _other_order(predicted, labels, right):
+def _called(classes, k): # "'cat'"; "" for a class whose name is its number
+    return "" if classes is None or classes[k] == str(k) else repr(classes[k])
+
+def _other_order(predicted, labels, right, classes):
     "Whether most answers are of one output for each class, but of another than the label."
     counts = np.zeros((max(labels.max(), predicted.max()) + 1,) * 2, int)
     np.add.at(counts, (labels, predicted), 1)
@@ -187,7 +192,8 @@ def _other_order(predicted, labels, right):
     best = counts[there].argmax(1)
     share = counts[there, best].sum() / len(labels)
     if len(set(best)) < len(there) or share < 2 * max(right, 0.01) or share < 0.3 or len(there) < 3: return []
-    moved = ", ".join(f"label {k} is output {j}" for k, j in list(zip(there, best))[:6] if k != j)
+    pairs = [(_called(classes, k) or f"label {k}", j) for k, j in zip(there, best) if k != j]
+    moved = listed((f"{name} is output {j}" for name, j in pairs), 6)
     return [Finding("order", f"Its answers fit the labels in another order ({share:.0%} right): {moved}. "
                              "Give outputs=[names] in the network's order.")]
 

@@ -69,9 +69,9 @@ class Limited:
     longest: float = 0.0 # seconds of a piece
     goal: dict = field(default_factory=dict) # protocol -> images of this round
     pace: dict = field(default_factory=dict) # protocol -> seconds taken and thought, of late
-    seconds: dict = field(default_factory=dict) # protocol -> seconds taken
     has: dict = field(default_factory=dict)  # part -> images that it has
     piece: tuple = () # protocol, and from which image to which: what was decoded last
+    is_told: bool = False # whether it was said that the time is over
 
     def __post_init__(self):
         self.longest = PIECE * max(self.left, 0.0)
@@ -130,7 +130,7 @@ def _add(run, key):
     took, thought = time.monotonic() - begin, run.work.plan.each.get(key, 0.0) * (n - had)
     before = run.pace.get(protocol, (0.0, 0.0))
     run.pace[protocol] = before[0] / 2 + took, before[1] / 2 + thought
-    run.seconds[protocol] = run.seconds.get(protocol, 0.0) + took
+    run.parts.spend(protocol, took)
     run.has[key] = n
     return took
 
@@ -149,11 +149,14 @@ def _round(run):
             _lower(run, keys[k:])
             if run.has[key] >= run.goal[protocol_of(key)]: break
             took = _add(run, key)
-            console.progress(f"  {run.words(key)}, {run.has[key]:,} images: {took:.1f} s; {_left(run)}")
+            console.progress(f"  {run.words(key)}, {run.has[key]:,} images: {took:.1f} s{_left(run)}")
 
-def _left(run):
-    if run.left <= 0: return "the time is over, the least that says something goes on"
-    return f"about {duration(min(run.left, run.need(dict.fromkeys(run.goal, run.most))))} left"
+def _left(run): # after what took so long
+    "How long it goes on; once, that the time is over."
+    if run.left > 0: return f"; about {duration(min(run.left, run.need(dict.fromkeys(run.goal, run.most))))} left"
+    if run.is_told: return ""
+    run.is_told = True
+    return "; the time is over: what follows is the least that says something"
 
 def run_limited(work:Work, # whose plan has a limit
                 parts:Parts, # of the same measurement
@@ -174,7 +177,7 @@ def run_limited(work:Work, # whose plan has a limit
     whole = Parts(None, {})
     for key, k in run.has.items():
         if k: whole.put(key, _trimmed(work, key, parts.get(key), n[protocol_of(key)]))
-    return whole, run.seconds, n, missing
+    return whole, parts.seconds, n, missing
 
 def _rounds(run):
     goal = _first_goal(run)

@@ -45,6 +45,8 @@ class Parts:
     identity: dict # what decides the parts
     kept: dict = field(default_factory=dict)
     done: dict|None = None # protocol -> images, of a measurement with a limit that came to its end
+    seconds: dict = field(default_factory=dict) # protocol -> seconds that its parts took, in every call together
+    took: float|None = None # seconds of the call that came to the end of a limit
 
     def _file(self, key): return self.folder / ".parts" / f"{key.replace('/', '-')}.npz"
 
@@ -54,8 +56,7 @@ class Parts:
         head, about = self.folder / ".parts" / "about.json", json.loads(json.dumps(self.identity))
         before = json.loads(head.read_text(encoding="utf-8")) if head.is_file() else None
         if before and before["identity"] == about:
-            console.progress(f"going on with what is in {self.folder}")
-            self.done = before.get("done")
+            self.done, self.seconds, self.took = before.get("done"), before.get("seconds", {}), before.get("took")
             return planning.Plan(**before["plan"])
         if before:
             other = [key for key, value in about.items() if before["identity"].get(key) != value]
@@ -66,11 +67,27 @@ class Parts:
 
     def finish(self, n:dict): # protocol -> images
         "Say that no more images are to be added: the same measurement again gives the same."
-        self.done = n
-        if self.folder is None: return
-        head = self.folder / ".parts" / "about.json"
-        about = json.loads(head.read_text(encoding="utf-8")) | dict(done=n)
+        self._note(done=n)
+
+    def spend(self, protocol:str, seconds:float):
+        "Add to what the parts of a protocol took."
+        self._note(seconds=self.seconds | {protocol: self.seconds.get(protocol, 0.0) + seconds})
+
+    def end(self, seconds:float): # from the beginning of the call
+        "Say how long the call took that came to the end of a limit."
+        self._note(took=seconds)
+
+    def _note(self, **known):
+        "Keep what is known of the measurement beside its parts, where `begin` made the file for it."
+        vars(self).update(known)
+        head = None if self.folder is None else self.folder / ".parts" / "about.json"
+        if head is None or not head.is_file(): return
+        about = json.loads(head.read_text(encoding="utf-8")) | known
         atomic_write(head, json.dumps(about, indent=1) + "\n")
+
+    def has(self, key:str) -> bool:
+        "Whether a part is there, all of it or, with a limit, some of its images."
+        return key in self.kept or self.folder is not None and self._file(key).is_file()
 
     def get(self, key:str) -> dict|None: # arrays
         "A finished part."
@@ -200,10 +217,10 @@ def say_stopped(missing:list, keys): # parts, of all parts
 
 def run_parts(work:Work, parts:Parts,
               words=str, # key -> what progress calls a part
-             ) -> tuple[dict,list]: # seconds by protocol; parts missing after an interruption
-    "Do what is not there yet, and say how long the rest will take."
-    keys, seconds, each = part_keys(work), {}, work.plan.each
-    todo = [key for key in keys if parts.get(key) is None]
+             ) -> tuple[dict,list]: # seconds by protocol, also of earlier calls; parts missing after an interruption
+    "Do what is not there yet, and say how long the rest will take; the seconds of earlier calls are kept."
+    keys, each = part_keys(work), work.plan.each
+    todo = [key for key in keys if not parts.has(key)]
     def thought(key): return each.get(key, 0.0) * work.plan.n[planning.protocol_of(key)]
     total, done, begin = sum(map(thought, todo)), 0.0, time.perf_counter()
     try:
@@ -211,11 +228,11 @@ def run_parts(work:Work, parts:Parts,
             start = time.perf_counter()
             parts.put(key, keys[key](work))
             protocol, now, done = planning.protocol_of(key), time.perf_counter(), done + thought(key)
-            seconds[protocol] = seconds.get(protocol, 0.0) + now - start
+            parts.spend(protocol, now - start)
             left = (now - begin) * (total - done) / done if done > 0 else 0.0
             console.progress(f"  {words(key)}: {now - start:.1f} s; about {planning.duration(left)} left")
     except KeyboardInterrupt:
-        missing = [key for key in keys if parts.get(key) is None]
+        missing = [key for key in keys if not parts.has(key)]
         say_stopped(missing, keys)
-        return seconds, missing
-    return seconds, []
+        return parts.seconds, missing
+    return parts.seconds, []

@@ -17,6 +17,7 @@ from . import devices
 from .attack import ascend
 from .classifier import Classifier
 from .corruption import CONSTANTS, FUNCTIONS, check_corruption, corrupt
+from .fields import nearest
 from .predictions import to_device
 from .protocols import ATTACKS, BAR, CORRUPTIONS, HELD_OUT
 from .scoring import Attacks
@@ -35,8 +36,9 @@ def attacks_named(names, # "fgsm", "pgd20", "pgd20x10", "autoattack", or single 
         elif name.startswith("pgd") and steps.isdigit() and (starts or "1").isdigit():
             ascents[name] = int(steps), int(starts or 1)
         elif name != "fgsm":
-            raise ValueError(f"attacks: unknown attack {name!r}; known: fgsm, pgd20 (20 steps), pgd20x10 (from 10 "
-                             f"starts), {', '.join(LIBRARY)}")
+            meant = nearest(name, ("fgsm", "pgd20", *LIBRARY))
+            raise ValueError(f"attacks: unknown attack {name!r}{meant}; known: fgsm, pgd20 (20 steps), pgd20x10 (from "
+                             f"10 starts), {', '.join(LIBRARY)}")
     return Attacks(ascents or ({"pgd20": (20, 1)} if library else {}), tuple(library), 0, seed) if names else None
 
 def radii_of(eps) -> list[float]: # in 1/255
@@ -54,8 +56,8 @@ def corruptions_named(names) -> tuple: # names of corruptions; "15", "19" or "ba
     names = _GROUPS.get(names, (names,)) if isinstance(names, str) else tuple(names or ())
     for name in names:
         if name not in FUNCTIONS:
-            raise ValueError(f"corruptions: unknown corruption {name!r}; known: {', '.join(_GROUPS)}, or some of "
-                             f"{', '.join(FUNCTIONS)}")
+            raise ValueError(f"corruptions: unknown corruption {name!r}{nearest(name, FUNCTIONS)}; known: "
+                             f"{', '.join(_GROUPS)}, or some of {', '.join(FUNCTIONS)}")
     return tuple(dict.fromkeys(names))
 
 _SIZES = {"cifar": 32, "tiny-imagenet": 64, "imagenet": 224} # sides of the published sets
@@ -66,7 +68,8 @@ def constants_for(size:int, # side of the images, pixels
                  ) -> tuple[str,list]: # constants; what must be said
     "Whose constants corruptions have: those of the published set of the nearest size that has them all."
     if chosen is not None:
-        if chosen not in CONSTANTS: raise ValueError(f"constants is {chosen!r}; known: {', '.join(CONSTANTS)}")
+        if chosen not in CONSTANTS:
+            raise ValueError(f"constants is {chosen!r}{nearest(chosen, CONSTANTS)}; known: {', '.join(CONSTANTS)}")
         for name in corruptions: check_corruption(name, 1, 0, chosen, None)
         return chosen, []
     sizes = {name: side for name, side in _SIZES.items() if CONSTANTS[name].keys() >= set(corruptions)}
@@ -136,9 +139,15 @@ class Plan:
     minutes: float|None # the limit
     each: dict = field(default_factory=dict) # part of the work, "corruption/fog" -> seconds an image, estimated
     most: int|None = None # images that a protocol may get if there is time; None: no more than `n`
+    gone: float = 0.0 # seconds of the limit that are over before anything is measured
+    kept: float = 0.0 # seconds of it that the report will take
 
     @property
     def total(self) -> float: return sum(self.seconds.values())  # seconds
+
+    @property
+    def left(self) -> float: # seconds to measure in; infinite without a limit
+        return math.inf if self.minutes is None else 60 * self.minutes - self.gone - self.kept
 
 def protocol_of(key:str) -> str: # of a part of the work: "corruption/fog" is of corruption
     "The protocol that a part belongs to."
@@ -165,14 +174,16 @@ def make_plan(speed:Speed, of:int, # images that there are
               n:int|None=None, # images at most; None: all
               minutes:float|None=None, # None: as long as it takes
               least:int=LEAST, # images of each protocol at least, if there are as many
-              spent:float=0.0, # seconds of those minutes that are gone, or kept for the report
+              gone:float=0.0, # seconds of those minutes that are over
+              kept:float=0.0, # seconds of them that the report will take
              ) -> Plan:
     "How many images each protocol gets."
     most, each = min(n or of, of), _each(speed, severities, attacks, radii)
     costs = by_protocol(each)
     counts = dict.fromkeys(costs, most)
-    if minutes is not None: counts = share_out(costs, most, 60 * minutes - spent, least)
-    return Plan(counts, of, {name: counts[name] * cost for name, cost in costs.items()}, minutes, each, most)
+    if minutes is not None: counts = share_out(costs, most, 60 * minutes - gone - kept, least)
+    seconds = {name: counts[name] * cost for name, cost in costs.items()}
+    return Plan(counts, of, seconds, minutes, each, most, gone, kept)
 
 def share_out(costs:dict, # protocol -> seconds an image
               most:int, seconds:float, least:int=LEAST) -> dict: # protocol -> images
@@ -193,16 +204,24 @@ def duration(seconds:float) -> str: # "12 s", "3 min", "1.5 h"
     if seconds < 90: return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
+def _limit_words(plan): # "" without a limit
+    "Which time there is: the minutes that were given, without those that are gone."
+    if plan.minutes is None: return ""
+    whole = f"{plan.minutes:g} min"
+    if not plan.gone and not plan.kept: return f" of {whole}"
+    used = f"{duration(plan.gone)} gone, {duration(plan.kept)} kept for the report"
+    if plan.left <= 0: return f", though nothing is left of {whole} ({used}),"
+    return f" in the {duration(plan.left)} that are left of {whole} ({used})"
+
 def plan_lines(plan:Plan, what:dict, # protocol -> what is done, "15 corruptions, severities 1 to 5"
               ) -> list[str]:
-    "What will be done, and how long it will take."
-    limit = "" if plan.minutes is None else f" of {plan.minutes:g} min"
-    lines = [f"about {duration(plan.total)}{limit} on {devices.device()}:"]
+    "What will be done, and how long it will take, beside the time that is left."
+    lines = [f"about {duration(plan.total)}{_limit_words(plan)} on {devices.device()}:"]
     for name, n in plan.n.items():
         of = f"all {n:,} images" if n == plan.of else f"{n:,} of {plan.of:,} images, sampled evenly over the classes"
         lines.append(f"  {what.get(name, _TITLES[name])}: {of}, about {duration(plan.seconds[name])}")
-    if plan.minutes is not None and plan.total > 66 * plan.minutes:
-        lines.append(f"  that is more than {plan.minutes:g} min: fewer than {LEAST} images would say little")
+    if plan.total > 1.1 * max(plan.left, 0.0):
+        lines.append(f"  that is more than what is left: fewer than {LEAST} images would say little")
     elif plan.minutes is not None and min(plan.n.values()) < (plan.most or 0):
         lines.append("  a plan by a short trial: more images if it goes faster, fewer if it goes slower, which is said")
     return lines

@@ -38,7 +38,7 @@ def _of_folder(path, size, classes, splits, usual) -> Inputs:
                          "which folder holds them: splits='TRAIN,TEST'")
     if classes is not None and len(classes) < len(found.classes):
         raise ValueError(f"classes: {len(classes)} names, but {path} has {len(found.classes)} classes")
-    notes = [note for note in (*found.notes, *found.warnings) if "these are training pictures" not in note]
+    notes = [note for note in (*found.notes, *found.warnings) if "these are training images" not in note]
     return Inputs(part, list(classes or found.classes), Path(path).name, tuple(notes), True)
 
 @dataclass(frozen=True)

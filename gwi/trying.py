@@ -244,6 +244,10 @@ def _quietly(): # what every epoch says goes into the log
     log_file().unlink(missing_ok=True)
     return _surrounded({"GWI_LOG": str(log_file())})
 
+def _over(stopped): # an OutOfTime, which may say so already
+    "That the time is over, once."
+    return str(stopped) if "time is over" in str(stopped) else f"the time is over: {stopped}"
+
 def home(method:str) -> Path:
     "Where the table and the figure of a method lie."
     return paths.cache() / PROFILE / method
@@ -271,7 +275,7 @@ def try_method(method:str, # a name from METHODS
         s = settings_for(method, profile, part, seeds, own, beside)
         with faults.alone(PROFILE), _quietly():
             try: work(runs_of(s), prepare(s, dataset))
-            except console.OutOfTime as stopped: print(f"time is over: {stopped}", file=sys.stderr, flush=True)
+            except console.OutOfTime as stopped: print(_over(stopped), file=sys.stderr, flush=True)
         trial = found(s, method)
         save(trial, home(method))
     return trial

@@ -117,7 +117,7 @@ def _fitted(classifier, data, outputs, normalises, seen) -> tuple: # names of th
     elif len(outputs) == looked.n_outputs: classes, classifier.order = data.classes, order_of(outputs, data.classes)
     else: raise ValueError(f"outputs: {len(outputs)} names, but the network has {looked.n_outputs} outputs")
     predicted = predict(classifier, seen)
-    found = [*looked.findings, *otherwise(classifier, seen, normalises), *of_answers(predicted, seen.labels)]
+    found = [*looked.findings, *otherwise(classifier, seen, normalises), *of_answers(predicted, seen.labels, classes)]
     return classes, [one.words for one in found if one.kind != "gradient"]
 
 # %% ../nbs/329_tuning.ipynb #4450c103
@@ -140,7 +140,7 @@ def _job(classifier, data, given, options, choices) -> Job:
     recipe = make_recipe(given.name, data.name, size=train.size, is_streamed=isinstance(train, Files), batch=batch,
                          epochs=options["epochs"], rate=options["rate"], layer=inner, workers=choices["workers"],
                          settings=options["settings"])
-    if isinstance(train, Files): needs("data", "torchvision", by="fine_tune of pictures in files")
+    if isinstance(train, Files): needs("data", "torchvision", by="fine_tune of images in files")
     classifier.to(memory_format=memory_format(recipe.train))
     run, total = Run(recipe, method.name, seed), steps_of(recipe.train, len(train))
     if method.mask and not any(due(run, step, total) for step in range(total)):

@@ -23,13 +23,14 @@ from ..extras import is_there, needs
 # %% ../../nbs/commands/454_looking.ipynb #746d68d8
 def _fresh(source:str): # -> network, side of its images
     "A network of a library by its name, with fresh weights."
+    from gwi.networks import check_name
+    check_name(source)
     library, _, name = source.partition(":")
     if library != "timm":
         from gwi.models import create
         return create(name if library == "our" else source), 32 if library == "our" else 224
     needs("adapters", "timm", by=source)
     import timm
-    if not timm.is_model(name): raise ValueError(f"{source}: timm has no such network")
     net = timm.create_model(name)
     return net, net.pretrained_cfg["input_size"][-1]
 

@@ -30,7 +30,7 @@ def check_size(path, # of an archive
     "ValueError for more than it may."
     if size <= most: return
     raise ValueError(f"{path}: it unpacks to more than {most / 1e6:,.0f} MB, {RATIO} times its size or more; no "
-                     "archive of pictures does: if you trust it, unpack it yourself and name the folder")
+                     "archive of images does: if you trust it, unpack it yourself and name the folder")
 
 # %% ../../nbs/data/208_bounded.ipynb #b0a10009
 def check_name(name:str, # of a member, with / between folders
@@ -98,5 +98,5 @@ def content(path) -> bytes:
     about = os.stat(path)
     if not stat.S_ISREG(about.st_mode): raise ValueError(f"{path}: no file; take it out")
     if about.st_size > MOST:
-        raise ValueError(f"{path}: {about.st_size / 1e9:,.1f} GB, too large for a picture; take it out")
+        raise ValueError(f"{path}: {about.st_size / 1e9:,.1f} GB, too large for an image; take it out")
     return Path(path).read_bytes()

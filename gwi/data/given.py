@@ -81,7 +81,7 @@ class Given:
     def lines(self) -> list: # of text
         "What was found, decided and must be said."
         sizes = " + ".join(f"{len(part):,}{f' to {split}' if split else ''}" for split, part in self.parts.items())
-        what = f"{sizes} pictures" if self.parts else f"{len(self.corrupted)} of the corruptions, 5 severities"
+        what = f"{sizes} images" if self.parts else f"{len(self.corrupted)} of the corruptions, 5 severities"
         return [f"{self.path}: {self.what}; {what} of {len(self.classes)} classes",
                 *(f"  {note}" for note in self.notes), *(f"  careful: {warning}" for warning in self.warnings)]
 
@@ -120,7 +120,7 @@ def _check_classes(layout, place) -> list: # sentences
     if new := sorted(held["test"] - held["train"]):
         raise ValueError(f"{place}: class {new[0]!r} is in the test images but missing in the training images")
     few = sorted(held["train"] - held["test"])
-    return [f"{len(few)} of the classes have no test picture, such as {few[0]!r}"] if few else []
+    return [f"{len(few)} of the classes have no test image, such as {few[0]!r}"] if few else []
 
 def _homes(layout, pictures) -> set: # folders whose folders are classes; of files that were moved, none
     found, depth = set(), 1 + bool(layout.folders)
@@ -138,8 +138,8 @@ def _without_pictures(tree, layout, pictures) -> tuple: # names of classes; sent
     others = sorted({f.name for f in filled} - set(layout.folders))
     hollow = {check_class(class_name(f.name), tree.root) for f in beside - filled}
     empty = sorted(hollow - set(layout.folders) - set(others))
-    notes = [f"folders without a picture: {listed(map(repr, empty))}: classes, which keep their places"] * bool(empty)
-    if others: notes.append(f"passed over: {listed(map(repr, others))}, beside the classes, without a picture")
+    notes = [f"folders without an image: {listed(map(repr, empty))}: classes, which keep their places"] * bool(empty)
+    if others: notes.append(f"passed over: {listed(map(repr, others))}, beside the classes, without an image")
     return empty, notes
 
 def _read_folders(tree, splits) -> tuple: # parts, classes, notes, warnings, what
@@ -149,13 +149,13 @@ def _read_folders(tree, splits) -> tuple: # parts, classes, notes, warnings, wha
     pictures = {moved: name for moved, name in names.items() if is_picture(name)}
     layout = lay_out(pictures, tree.root, splits)
     if not layout.files:
-        raise ValueError(f"{tree.root}: no pictures in folders of classes; wanted are <class>/*, or train/<class>/* "
+        raise ValueError(f"{tree.root}: no images in folders of classes; wanted are <class>/*, or train/<class>/* "
                          "and test/<class>/*, or an archive, a table or a data set that `gwi.data.given` lists")
     warnings, classes, notes = _check_classes(layout, tree.root), layout.classes, list(layout.notes)
     if n := sum("/" in moved for moved in names) - sum("/" in moved for moved in pictures):
-        notes.append(f"passed over in folders of classes: {n:,} files that are no pictures by their names")
+        notes.append(f"passed over in folders of classes: {n:,} files that are no images by their names")
     if n := sum("/" not in moved for moved in pictures):
-        notes.append(f"passed over, beside the folders of classes: {n:,} pictures")
+        notes.append(f"passed over, beside the folders of classes: {n:,} images")
     empty, more = _without_pictures(tree, layout, pictures)
     classes, notes = sorted([*classes, *empty]), [*notes, *more]
     files_of = {split: _labels_of(layout, classes, split) for split in layout.splits}
@@ -186,7 +186,7 @@ def _side(sizes, size, usual=224) -> tuple: # side in pixels, sentences
     if sizes == {(size, size)}: return size, []
     span = f"{low} to {high}" if low < high else f"{low}"
     side = size or usual
-    return side, [f"pictures: {span} pixels; the largest centred square, scaled to {side} × {side}"]
+    return side, [f"images: {span} pixels; the largest centred square, scaled to {side} × {side}"]
 
 def _white(parts) -> dict:
     "What is white in deep images, looked at where a file may be one."
@@ -226,11 +226,11 @@ def _recognised(parts, classes, sizes) -> tuple: # label for people, name in the
         is_named = len({kind.casefold() for kind in classes} & set(CIFAR10_CLASSES)) >= 8 and sizes == {(32, 32)}
         return "", "", [], [_CHANGED] * is_named
     split, n = next(s for s in ("test", "", "train") if s in parts), sum(identity.found.values())
-    if identity.is_whole(split, len(parts[split])): name, how = identity.name, f"all {split or 'test'} pictures"
+    if identity.is_whole(split, len(parts[split])): name, how = identity.name, f"all {split or 'test'} images"
     elif identity.name == "cifar10" and _exact_part(parts): name, how = "cifar10-exact", "the exact part"
     else: name, how = "", "a part of it"
     note = CATALOGUE[name or identity.name].note
-    return f"{identity.label}, {how} ({n} known pictures found)", name, [note] * bool(note), identity.warnings
+    return f"{identity.label}, {how} ({n} known images found)", name, [note] * bool(note), identity.warnings
 
 # %% ../../nbs/data/241_given.ipynb #f241780f
 def _packed_keys(parts): # yields (digest, split, class, name) of every image in tables
@@ -243,7 +243,7 @@ def _packed_keys(parts): # yields (digest, split, class, name) of every image in
 def _repeats(parts, classes, tree) -> list: # sentences
     "What is to be said of images that occur twice."
     if all(isinstance(part, Images) for part in parts.values()):
-        keys = ((hashlib.sha256(np.ascontiguousarray(image)).digest(), split, int(label), f"{split or 'picture'} {i}")
+        keys = ((hashlib.sha256(np.ascontiguousarray(image)).digest(), split, int(label), f"{split or 'image'} {i}")
                 for split, part in parts.items() for i, (image, label) in enumerate(zip(part.images, part.labels)))
         return repeats_of(keys).warnings
     if tree is None: return repeats_of(_packed_keys(parts)).warnings
@@ -263,16 +263,16 @@ def _read_tree(tree, size, splits) -> tuple: # parts, classes, notes, warnings, 
             if name == "cifar100" and not _may_be_cifar100(tree): continue
             if found := read_cifar(tree, name, ending): return *found, [], f"{what} {version} files"
     if found := read_arrays(tree): return *found, [], "arrays"
-    if found := read_validation(tree, size or 224): return *found, [], "ImageNet's validation pictures"
+    if found := read_validation(tree, size or 224): return *found, [], "ImageNet's validation images"
     return _read_folders(tree, splits)
 
 def _of_tables(place, size, label) -> tuple: # parts, classes, notes, warnings, what
     parts, classes, notes = read_tables(place, size or 224, label)
     if "val" in parts:
-        if "test" in parts: notes.append("passed over: the pictures for validation")
+        if "test" in parts: notes.append("passed over: the images for validation")
         parts["test"] = parts.get("test", parts["val"])
         del parts["val"]
-    return parts, classes, notes, [], "tables of pictures"
+    return parts, classes, notes, [], "tables of images"
 
 def _official(path) -> tuple: # label, name of the set; of an official tar by its checksum
     "Which published corrupted set a file is, byte for byte."
@@ -295,7 +295,7 @@ def _of_corrupted(path, tree, folders, size, clean) -> Given:
     label, name = _official(path)
     if folders:
         held = CorruptedFolders(folders, size or 224)
-        note = f"pictures: the largest centred square, scaled to {held.size} × {held.size} where it has another size"
+        note = f"images: the largest centred square, scaled to {held.size} × {held.size} where it has another size"
         return Given(path, "a corrupted set in folders", "", {}, held.classes, held, (note,))
     arrays = read_corrupted_arrays(tree, _clean_images(clean))
     labels = next(iter(arrays.values()))[0].labels
@@ -303,9 +303,9 @@ def _of_corrupted(path, tree, folders, size, clean) -> Given:
     classes = CIFAR10_CLASSES if n == 10 else [str(k) for k in range(n)]
     arrays = {corruption: [of_size(level, size) for level in levels] for corruption, levels in arrays.items()}
     return Given(path, label or "a corrupted set in arrays", name, {}, classes, arrays,
-                 (f"{len(labels):,} pictures for each corruption and severity",))
+                 (f"{len(labels):,} images for each corruption and severity",))
 
-_TRAINED_ON = "these are training pictures: a network that learnt from them looks better than it is"
+_TRAINED_ON = "these are training images: a network that learnt from them looks better than it is"
 
 def _finished(path, tree, found, size, usual) -> Given:
     "What was found, looked at as a whole."
@@ -340,9 +340,9 @@ def _archive_inside(tree) -> Path|None:
 def _check(path, size):
     "FileNotFoundError or ValueError for a place that cannot be looked at."
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; name a folder of pictures, an archive or a table")
+        raise FileNotFoundError(f"{path} does not exist; name a folder of images, an archive or a table")
     if size is not None and not (isinstance(size, int) and 1 <= size <= 4096):
-        raise ValueError(f"size: {size!r} is no side of a picture in pixels, 1 to 4096")
+        raise ValueError(f"size: {size!r} is no side of an image in pixels, 1 to 4096")
     if path.is_dir() or is_archive(path) or path.suffix in (".parquet", ".arrow"): return
     raise ValueError(f"{path}: neither a folder nor an archive (.zip, .tar, .tar.gz, …) nor a table (.parquet, .arrow)")
 
@@ -360,7 +360,7 @@ def read(path, # a folder, an archive, or a table; relative: from here
     if path.suffix in (".parquet", ".arrow"): return tables()
     if folders := corrupted_folders(path): return _of_corrupted(path, None, folders, size, clean)
     tree = tree_of(path)
-    if not tree.names: raise ValueError(f"{path}: it is empty; name a folder of pictures, an archive or a table")
+    if not tree.names: raise ValueError(f"{path}: it is empty; name a folder of images, an archive or a table")
     if path.is_dir() and not _has_pictures(tree) and table_files(path): return tables()
     if corrupted_files(tree): return _of_corrupted(path, tree, None, size, clean)
     if inner := _archive_inside(tree): return read(inner, size, splits=splits, label=label, clean=clean, usual=usual)

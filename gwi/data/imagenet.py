@@ -33,7 +33,7 @@ def _devkit(tree) -> dict:
     for folder in (tree.root, tree.root.parent):
         for place in sorted(folder.glob("ILSVRC2012_devkit*")) if folder.is_dir() else []:
             if (place.is_dir() or is_archive(place)) and (found := _devkit_at(tree_of(place))): return found
-    raise ValueError(f"{tree.root}: ImageNet's validation pictures lie in one folder, and nobody says what they show; "
+    raise ValueError(f"{tree.root}: ImageNet's validation images lie in one folder, and nobody says what they show; "
                      "put ILSVRC2012_devkit_t12.tar.gz beside them, or sort them into folders of classes")
 
 def validation_labels(devkit:dict, # the contents of the two files
@@ -58,7 +58,7 @@ def read_validation(tree:Tree, size:int) -> tuple|None: # None: they are not the
     labels, classes = validation_labels(_devkit(tree))
     names = sorted(numbers)
     if max(numbers.values()) > len(labels):
-        raise ValueError(f"{tree.root}: {names[-1]}, but the devkit speaks of {len(labels)} pictures")
+        raise ValueError(f"{tree.root}: {names[-1]}, but the devkit speaks of {len(labels)} images")
     of_names = labels[[numbers[name] - 1 for name in names]]
     return {"test": tree.part(names, of_names, size)}, classes, ["labels: those of the devkit"]
 
@@ -90,6 +90,6 @@ class CorruptedFolders(Mapping):
                              "is the set complete?")
         names = [(k, f"{kind}/{file}") for k, kind in enumerate(kinds) for file in sorted(os.listdir(folder/kind))]
         names = [(k, name) for k, name in names if is_picture(name) and not PurePosixPath(name).name.startswith(".")]
-        if not names: raise ValueError(f"{folder}: no pictures; is the set complete?")
+        if not names: raise ValueError(f"{folder}: no images; is the set complete?")
         labels = np.array([k for k, _ in names], np.int64)
         return Files(folder, np.array([os.fsencode(name) for _, name in names]), labels, self.size)

@@ -87,10 +87,10 @@ class Identity:
         "What is not as published."
         n, said = sum(self.found.values()), []
         if self.n_wrong:
-            said.append(f"{self.n_wrong} of the {n} pictures by which {self.label} is known have another label than "
+            said.append(f"{self.n_wrong} of the {n} images by which {self.label} is known have another label than "
                         "published: the order of the classes or of the rows is wrong")
         if self.n_crossed:
-            said.append(f"{self.n_crossed} of the pictures to test on are training pictures of {self.label}")
+            said.append(f"{self.n_crossed} of the images to test on are training images of {self.label}")
         return said
 
 # %% ../../nbs/data/227_known.ipynb #ab02bb88

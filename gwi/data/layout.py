@@ -84,8 +84,8 @@ def _refuse_masks(tree, place):
     images, masks = ([name for name in tree if set(_words(name)) & words] for words in (_IMAGES, _MASKS))
     masks = [name for name in masks if not _named_splits([name])]
     if not (images and masks) or set(images) & set(masks) or len(tree) > len(images) + len(masks): return
-    raise _asked(place, f"{images[0]}/ and {masks[0]}/ look like pictures and their masks or labels, not like classes",
-                 "wanted is a folder of pictures for each class; if these are the classes")
+    raise _asked(place, f"{images[0]}/ and {masks[0]}/ look like images and their masks or labels, not like classes",
+                 "wanted is a folder of images for each class; if these are the classes")
 
 def _refuse_unknown_splits(tree, place):
     "An error where all folders hold the same folders: splits of unknown names, or classes parted in the same way."
@@ -111,8 +111,8 @@ def _check_named(tree, named, place):
     if parted and all(tree[name].folders for name, split in named.items() if split == "train"): return
     flat = [name for name in named if tree[name].n_images and not tree[name].folders]
     if len(flat) == len(named) and not others:
-        raise _asked(place, f"{_shown(named)} hold pictures and no class folders, so nobody knows what they show",
-                     "wanted is a folder of pictures for each class inside; if these are the classes")
+        raise _asked(place, f"{_shown(named)} hold images and no class folders, so nobody knows what they show",
+                     "wanted is a folder of images for each class inside; if these are the classes")
     if others: raise _asked(place, f"{_shown(named)} beside {_shown(others)}: classes, or parts of the data?")
 
 def _chosen(tree, splits:str, place) -> dict: # folder -> split

@@ -24,10 +24,10 @@ class Repeats:
         "What must be said."
         said, first = [], f", such as {' and '.join(self.example)}" if self.example else ""
         if n := self.in_classes:
-            many = f"{n:,} pictures stand" if n > 1 else "1 picture stands"
+            many = f"{n:,} images stand" if n > 1 else "1 image stands"
             said.append(f"{many} in two classes, byte for byte{first}: no network can be right in both")
         if n := self.in_splits:
-            many = f"{n:,} test pictures are training pictures" if n > 1 else "1 test picture is a training picture"
+            many = f"{n:,} test images are training images" if n > 1 else "1 test image is a training image"
             said.append(f"{many} too, byte for byte{'' if self.in_classes else first}; so the error looks too small")
         return said
 

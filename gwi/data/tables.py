@@ -99,9 +99,9 @@ def image_at(root:Path, # folder of the tables
     cell = _images_of(path, path.stat().st_mtime_ns, k)[row - int(ends[k]) + _table(path).lengths[k]].as_py()
     if isinstance(cell, bytes): return cell
     if not isinstance(cell, dict):
-        raise ValueError(f"the column holds {type(cell).__name__}, not the file of a picture")
+        raise ValueError(f"the column holds {type(cell).__name__}, not the file of an image")
     if cell.get("bytes") is not None: return cell["bytes"]
-    if not cell.get("path"): raise ValueError("the row holds no picture")
+    if not cell.get("path"): raise ValueError("the row holds no image")
     return (path.parent/cell["path"]).read_bytes()
 
 # %% ../../nbs/data/228_tables.ipynb #132e8578
@@ -119,7 +119,7 @@ def _numbered(values:dict, # split -> labels as they stand in the tables
         return {split: np.array([position[v] for v in part], np.int64) for split, part in values.items()}, classes
     if kinds - {"int", "bool"}:
         raise ValueError(f"{place}: the labels hold {' and '.join(sorted(kinds))}; one whole number or word for each "
-                         "picture is wanted")
+                         "image is wanted")
     labels = {split: np.array(part, np.int64) for split, part in values.items()}
     everything = np.concatenate(list(labels.values()))
     low, high = int(everything.min()), int(everything.max())
@@ -152,7 +152,7 @@ def read_tables(place:Path, # a folder of tables, or one
     for file in files: held.setdefault(split_of_file(file, root), []).append(file)
     values = {split: _values(paths, column) for split, paths in held.items()}
     for split in [split for split, part in values.items() if part and set(part) == {-1}]:
-        notes.append(f"passed over: {split or 'the pictures'}, which has no labels")
+        notes.append(f"passed over: {split or 'the images'}, which has no labels")
         del values[split], held[split]
     if not any(values.values()): raise ValueError(f"{place}: no row has a label")
     labels, classes = _numbered(values, names, place)

@@ -82,14 +82,14 @@ def _check_split(root, layout:Layout):
         for kind in layout.classes:
             if layout.files.get((split, kind)): continue
             raise ConfigError(f"DATA: {root}: class {kind!r} is in {other} but missing in {split}: "
-                              f"no picture in {split}/{kind}")
+                              f"no image in {split}/{kind}")
 
 # %% ../../nbs/pipeline/405_folder.ipynb #321bf52c
 def _listed(root:Path, splits:str|None=None) -> Layout:
     "The names of a folder in either layout. ConfigError if it is neither, or if nobody can tell."
     folders = sorted(f.name for f in root.iterdir() if f.is_dir() and _is_ours(f.name))
     if not folders:
-        raise ConfigError(f"DATA: {root} holds no folders; wanted is a folder of pictures for each class, <class>/*, "
+        raise ConfigError(f"DATA: {root} holds no folders; wanted is a folder of images for each class, <class>/*, "
                           "or train/<class>/* and test/<class>/*")
     try: layout = lay_out(class_files(tree_of(root)), root, splits)
     except ValueError as e: raise ConfigError(f"DATA: {e}") from None
@@ -111,7 +111,7 @@ def _check_counts(root, parts):
     for (split, kind), names in parts.items():
         least = LEAST_IMAGES[split] if split else sum(LEAST_IMAGES.values())
         if len(names) >= least: continue
-        n_images = "1 picture" if len(names) == 1 else f"{len(names)} pictures"
+        n_images = "1 image" if len(names) == 1 else f"{len(names)} images"
         part = f" in {split}" if split else ""
         reason = "" if split else f" ({LEAST_IMAGES['train']} to learn from, {LEAST_IMAGES['test']} to test on)"
         raise ConfigError(f"DATA: class {kind!r} has {n_images}{part}, at least {least} are needed{reason}; "
@@ -145,7 +145,7 @@ def look(path, # of the folder; relative: from here
     "List, check and decode a folder of images. ConfigError: not there, empty, one class, too few, no image."
     root = Path(path).expanduser().absolute()
     if not root.exists():
-        raise ConfigError(f"DATA: {root} does not exist; name a folder that holds a folder of pictures for each class")
+        raise ConfigError(f"DATA: {root} does not exist; name a folder that holds a folder of images for each class")
     if not root.is_dir(): raise ConfigError(f"DATA: {root} is a file; unpack it, and name the folder")
     layout = _listed(root, splits)
     _check_counts(root, layout.files)
@@ -276,7 +276,7 @@ def _about_images(name, images):
     for (_, kind), names in images.parts.items(): sizes[kind] += len(names)
     span = " to ".join(map(str, sorted({min(sizes.values()), max(sizes.values())})))
     beside = f"; passed over, beside the class folders: {images.beside}" if images.beside else ""
-    return (f"{name}: {len(images.names):,} pictures of {len(images.classes)} classes ({span} of each), "
+    return (f"{name}: {len(images.names):,} images of {len(images.classes)} classes ({span} of each), "
             f"{images.sides[0]} to {images.sides[1]} pixels, in {images.root}{beside}")
 
 def _used_folders(images) -> list: # "train/", "test/"
@@ -290,7 +290,7 @@ def _about_split(images, s):
     how = f"{SHARE} % of every class, chosen by content, are for testing"
     if images.is_split: how = f"your {' and '.join(_used_folders(images))}"
     return (f"  split: {how}: {n_train:,} to learn from, {n_test:,} to test on; "
-            f"one test picture is {100 / n_test:.1f} points of error")
+            f"one test image is {100 / n_test:.1f} points of error")
 
 # %% ../../nbs/pipeline/405_folder.ipynb #5f88e15a
 def announcement(name:str, # of the profile
@@ -305,10 +305,10 @@ def announcement(name:str, # of the profile
     eps = ", ".join(f"{e:g}" for e in s.attack.eps)
     return [
         *lines,
-        f"  pictures: the largest centred square, scaled to {s.data.size} × {s.data.size}{mirrored}",
+        f"  images: the largest centred square, scaled to {s.data.size} × {s.data.size}{mirrored}",
         f"  training: {s.model.name}, {len(s.core)} methods × {len(s.seeds)} seeds, "
         f"{s.train.epochs} epochs, batch {s.train.batch}",
-        f"  testing: clean, {len(s.corruption.names)} corruptions × 5 severities on {s.corruption.n_images} pictures, "
+        f"  testing: clean, {len(s.corruption.names)} corruptions × 5 severities on {s.corruption.n_images} images, "
         f"FGSM and PGD at {eps} (/255) on {s.attack.n_images}, features and Grad-CAM",
         f"  settings: profiles/{name}.yaml; change it and give the same command again",
     ]

@@ -15,6 +15,7 @@ import pandas as pd
 from fastcore.basics import patch
 from matplotlib.figure import Figure
 
+from ..console import listed
 from ..proportions import ece_interval, interval_of, wilson
 from ..protocols import CORRUPTIONS
 from . import figures
@@ -144,13 +145,15 @@ def _worst(wrong, labels, classes, title) -> list:
     counts = np.bincount(labels, minlength=len(classes))
     sums = np.bincount(labels, np.asarray(wrong, float), len(classes))
     share = np.where(counts > 0, sums / np.maximum(counts, 1), -1)
-    if (counts > 0).sum() < 2: return []
-    k = int(share.argmax())
-    low, high = wilson(share[k], counts[k], 0.05 / (counts > 0).sum())
-    return [_line(f"worst class, {title}: {classes[k]}", share[k], low, high, counts[k])]
+    there, k = counts > 0, int(share.argmax())
+    if not there.any() or np.ptp(share[there]) == 0: return []  # none is worse than another
+    worst = [classes[j] for j in np.flatnonzero(share == share[k])]
+    low, high = wilson(share[k], counts[k], 0.05 / there.sum())
+    words = f"worst class{'es' * (len(worst) > 1)}, {title}: {listed(worst, 3)}"
+    return [_line(words, share[k], low, high, counts[k])]
 
 def _worst_classes(answers, classes, measures) -> list:
-    "The class that is failed most often, clean and corrupted."
+    "The class that is failed most often, clean and corrupted, or those that are; nothing where all are failed alike."
     lines = []
     for protocol, title in (("clean", "clean"), ("corruption", "corrupted")):
         of = measures.get("clean") if protocol == "clean" else next((m for m in measures.values() if m.is_mean), None)

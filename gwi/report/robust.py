@@ -19,6 +19,7 @@ import pandas as pd
 from fastcore.basics import patch
 from matplotlib.figure import Figure
 
+from ..console import listed
 from ..paths import atomic_write
 from ..proportions import interval_of
 from . import card, figures, frame, sections  # noqa: F401
@@ -45,12 +46,24 @@ def _under_corruptions(report, measures) -> str: # part of a sentence; "" withou
     if not names: return ""
     if mean is None: mean = measures[label(names[0])]  # one corruption at one severity
     words = f"{_said(mean.wrong)} under corruptions ({mean.title})"
-    if (clean := sections.clean_error(report)) is not None:
-        if not _is_more(measures["clean"], mean): words += ", not clearly more often"
-        elif clean > 0: words += f", {mean.wrong.mean() / clean:.1f} times as often"
-    errors = {name: (answers[f"predicted/{name}"] != answers["labels"]).mean() for name in names}
-    worst = max(errors, key=errors.get)
-    return words + (f"; the worst is {label(worst)} ({sections.per_cent(errors[worst])})" if len(names) > 1 else "")
+    errors = {name: float((answers[f"predicted/{name}"] != answers["labels"]).mean()) for name in names}
+    clean = sections.clean_error(report)
+    worst = _worst_of(errors, clean)
+    if clean is None or worst == _NONE_WORSE: return words + worst
+    if not _is_more(measures["clean"], mean): words += ", not clearly more often"
+    elif clean > 0: words += f", {mean.wrong.mean() / clean:.1f} times as often"
+    return words + worst
+
+_NONE_WORSE = ", under none of them more often than on clean images"
+
+def _worst_of(errors, clean) -> str: # corruption -> error, error on clean images or None, all in [0,1]
+    "Which corruption is the worst, where one is: worse than others, and than none."
+    most = max(errors.values())
+    if len(errors) < 2: return ""
+    if clean is not None and most <= clean + 1e-9: return _NONE_WORSE
+    worst = [label(name) for name, error in errors.items() if error > most - 1e-9]
+    if len(worst) == len(errors): return f"; equally often under each of the {len(errors)}"
+    return f"; the worst {'is' if len(worst) == 1 else 'are'} {listed(worst)} ({sections.per_cent(most)})"
 
 def _first(report, measures):
     clean, parts = measures.get("clean"), []
@@ -67,6 +80,7 @@ def _under_attack(report) -> str: # "2/255 on 61.0 %, of at most 8/255 on 99.0 %
     radii = sorted(worst)
     said = [f"of at most {r:g}/255 on {sections.per_cent(worst[r])}" for r in dict.fromkeys((radii[0], radii[-1]))]
     words = f"Changes of every pixel {', '.join(said)}".replace(" on ", " make it err on ", 1)
+    if max(worst.values()) <= answers["clean"].mean(): words += ", no more than without them"
     n = report.about["n"]
     return words if n["attack"] == n["clean"] else f"{words} of {n['attack']:,} images"
 

@@ -165,15 +165,15 @@ def _class_line(report, k, wrong, labels, n_classes, mean, clean):
     before = [] if of is None else [f"{100 * of.mean():.1f}" if len(of) else ""]
     return [plain(report.about["classes"][k]), *before, value, plain(_confused(report, k)), f"{(labels == k).sum():,}"]
 
-def class_table(report:Report) -> str: # HTML; "" for fewer than two classes
+def class_table(report:Report) -> str: # HTML; "" where no class is failed more often than another
     "The classes that are failed most often."
     measures, hard = report.measures(), report.answers.get("corruption", {})
     clean, of = measures.get("clean"), next((m for m in measures.values() if m.is_mean), measures.get("clean"))
     if of is None: return ""
     labels = hard["labels"] if of.is_mean else report.answers["clean"]["labels"]
     there = np.unique(labels)
-    if len(there) < 2: return ""
     errors = {int(k): of.wrong[labels == k].mean() for k in there}
+    if max(errors.values()) == min(errors.values()): return ""
     worst = sorted(there.tolist(), key=lambda k: -errors[k])[:WORST]
     lines = [_class_line(report, k, of.wrong, labels, len(there), of.wrong.mean(), clean) for k in worst]
     head = ["class", *["clean"] * (clean is not None), of.title, "taken for", "images"]

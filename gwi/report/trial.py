@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from matplotlib.figure import Figure
 
 from ..methods import METHODS, is_counted, passes, style
-from .comparing import bootstrap, effect_words, measured
+from .comparing import bootstrap, decimals_of, effect_words, measured, signed
 from .figures import LOOK, new_figure
 from .inference import crossed_interval, detectable, has_scatter, interval
 from .naming import label
@@ -68,10 +68,16 @@ def _spread(values): # "21.30 ± 0.52"
     values = np.asarray(values, float)
     return f"{values.mean():.2f}" + (f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else "")
 
+def _effect(trial, mean, low, high): # "−0.30 [−1.20, +0.60]", or in place of the interval why there is none
+    "A difference in words."
+    if len(trial.seeds) > 1 and np.isfinite([low, high]).all(): return effect_words(mean, low, high)
+    why = "no interval from one seed" if len(trial.seeds) == 1 else "no interval: all seeds alike"
+    return f"{signed(mean, decimals_of([mean]))}, {why}"
+
 def _line(trial, name):
     values = [measured(trial.rows, name, "clean clean"), 100 * trial.wrong[name].mean(1)]
     found = [clean_difference(trial, name), corrupted_difference(trial, name)] if name != trial.method else []
-    differences = [effect_words(*d) for d in found] or ["–", "–"]
+    differences = [_effect(trial, *d) for d in found] or ["–", "–"]
     return [label(name), _cost(trial, name), *map(_spread, values), *differences]
 
 @patch
@@ -93,8 +99,19 @@ def seeds_needed(scatter:float, # standard deviation of a paired difference, per
 
 def _direction(trial, other):
     mean, low, high = corrupted_difference(trial, other)
+    names = f"{label(trial.method)} against {label(other)}, corrupted"
+    if len(trial.seeds) == 1: return f"{names}: {signed(mean, decimals_of([mean]))} points on this one seed; no verdict"
     way = "less error" if high < 0 else "more error" if low > 0 else "not told apart"
-    return f"{label(trial.method)} against {label(other)}, corrupted: {way} ({effect_words(mean, low, high)} points)"
+    return f"{names}: {way} ({_effect(trial, mean, low, high)} points)"
+
+def _with_seeds(trial, n): # how to ask for more
+    return (f"make try METHOD={trial.method} SEEDS={n} (of try_method: seeds={n}); what is finished is not done again, "
+            "and MINUTES= gives it more time")
+
+def _of_one_seed(trial):
+    needed = seeds_needed(trial.relevant, trial.relevant)
+    return (f"one seed can tell nothing: another one may say the contrary. From two on there is an interval; {needed} "
+            f"find a difference as large as its scatter from seed to seed (80 % power): {_with_seeds(trial, needed)}")
 
 def _power(trial, other):
     d = 100 * (trial.wrong[trial.method] - trial.wrong[other]).mean(1)
@@ -107,7 +124,7 @@ def _power(trial, other):
 def evidence(trial:Trial) -> list[str]: # sentences
     "What the intervals tell, what the seeds could have found, and what would be more than a look."
     words = [_direction(trial, other) for other in trial.others]
-    if len(trial.seeds) == 1: words.append("one seed: the interval is over images, another seed may say otherwise")
+    if len(trial.seeds) == 1: words.append(_of_one_seed(trial))
     for other in trial.others[:1]: words += _power(trial, other)
     return [*words, "a look, no evidence: that is a comparison stated beforehand (`claims`), with settings chosen on "
                     "held-out training images, on seeds and images that were not looked at before"]
@@ -124,12 +141,14 @@ def _draw_seeds(ax, trial): # a line joins the networks of one seed
 def _draw_differences(ax, trial):
     for k, name in enumerate(trial.others):
         mean, low, high = corrupted_difference(trial, name)
-        away = [[mean - low], [high - mean]] if np.isfinite([low, high]).all() else None
+        has_interval = len(trial.seeds) > 1 and np.isfinite([low, high]).all()
+        away = [[mean - low], [high - mean]] if has_interval else None
         ax.errorbar([mean], [k], xerr=away, fmt="o", color="black")
     ax.axvline(0, color="grey", lw=0.8)
     ax.set(yticks=range(len(trial.others)), yticklabels=[label(name) for name in trial.others],
            ylim=(max(1, len(trial.others)) - 0.5, -0.5),
-           xlabel=f"{label(trial.method)} minus it (points), 95 % interval")
+           xlabel=f"{label(trial.method)} minus it (points), "
+                  + ("95 % interval" if len(trial.seeds) > 1 else "no interval from one seed"))
 
 @patch
 @matplotlib.rc_context(LOOK)

@@ -151,10 +151,10 @@ def _entry(module, notebook, name, kind, line): # Markdown
 # %% ../../nbs/tools/482_api_pages.ipynb #c8a5b0db
 def summary(name:str # of a notebook, "data/220_datasets"
            ) -> str: # empty: it has none
-    "The line below the title of a notebook."
+    "The line below the title of a notebook, or the lines if there are several."
     cells = nbformat.read(paths.root() / "nbs" / f"{name}.ipynb", 4).cells
     first = next(cell.source for cell in cells if cell.cell_type == "markdown")
-    return next((line[1:].strip() for line in first.split("\n") if line.startswith(">")), "")
+    return " ".join(line[1:].strip() for line in first.split("\n") if line.startswith(">"))
 
 def _known_here(names): # Markdown: what lives in other modules
     others = {}
