@@ -68,7 +68,8 @@ def plain_words(r) -> str: # of a line of `assess`
 
 def joint_words(r) -> str: # of a line of `assess`
     "The joint interval and Holm's p."
-    if r.n < 2 or np.isnan(r.p): return "[…]" if r.n else ""
+    if r.n < 2: return ""  # the effect says it
+    if np.isnan(r.p): return "none: all seeds alike"
     p = "< 0.001" if r.p < 0.001 else f"{r.p:.3f}"
     ends = r.adjusted_low, r.adjusted_high
     low, high = (signed(x, decimals_shown(r, *ends)) for x in ends)
@@ -80,6 +81,7 @@ def cells(r, # a line of `assess`
     "A comparison in words."
     reference, effect, decimals = "", "not computed", decimals_shown(r)
     if r.n: reference, effect = f"{r.reference_mean:.{decimals}f}", effect_words(r.effect, r.low, r.high, decimals)
+    if r.n == 1: effect = f"{signed(r.effect, decimals)}, no interval from one seed"
     if not answered and r.direction in STATES[:3]: effect += f" ({r.direction})"
     answers = [f"**{r.direction}**" if r.n and r.direction else r.direction, r.magnitude, in_words(r)]
     if not r.direction and r.magnitude: answers[:2] = "", f"**{r.magnitude}**"
