@@ -95,7 +95,7 @@ def _files_and_commands(runs, have, s): # `have`: (run, protocol) of all rows
         found = re.search(r"share(\d+)", r.run)
         share = f" ({found[1]} %)" if found else ""
         for p in source_protocols(have, r.run, r.protocol):
-            link = f'<a href="{place}/{html.escape(r.run)}/{p}.csv">{r.seed}{share}</a>'
+            link = f'<a href="{place}/{html.escape(r.run)}.csv.gz">{r.seed}{share}</a>'
             files.setdefault(p, {})[link] = None
             commands.setdefault(p + share, command_of(s, r.run, p))
     return ("; ".join(f"{p}: {' '.join(links)}" for p, links in files.items()),
