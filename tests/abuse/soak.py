@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -206,6 +207,17 @@ def last_words(said):
     return " | ".join(line.strip()[:150] for line in lines[-3:])
 
 
+def unfinished(said, before):
+    "The share of the stages that is still to do, by what the command said; what it was before where it said nothing."
+    told = [1 - int(k) / int(n) for k, n in re.findall(r"\[(\d+) of (\d+), ", said)]
+    return min(told, default=before)
+
+
+def moment(soak, seconds):
+    "When the next one is hit: so that all have their turn before the work is done."
+    return soak.chance.uniform(3, max(5, 2 * seconds))
+
+
 def disturb(soak, n, whole):
     "Kill and go on until the end; how many were killed."
     share, killed = 0.7 * whole / (n + 3), 0
@@ -213,12 +225,13 @@ def disturb(soak, n, whole):
     print(f"soak: SEED={soak.seed}; every {share:.0f} s or so: {', '.join(work.__name__ for work in queue)}", flush=True)
     for k in range(1, 10 * n + 100):
         work = queue.pop(0) if queue else None
-        after = soak.chance.uniform(3, 2 * share) if work else 0
+        after = moment(soak, 0.7 * whole * left_over / (len(queue) + 1)) if work else 0
         survivors = len(processes(soak.mark))
         status, hit, said = soak.one(work, after)
         if hit in ("had ended", "nobody"): queue.insert(0, work)
         else: killed += bool(work)
         soak.check(hit, status, said, survivors)
+        left_over = unfinished(said, left_over)
         left = len(processes(soak.mark))
         print(f"  {k:3}, {time.monotonic() - soak.begin:5.0f} s: hit {hit} after {after:.0f} s, exit status {status}, "
               f"{left} at work; {last_words(said)}", flush=True)
