@@ -220,9 +220,8 @@ def moment(soak, seconds):
 
 def disturb(soak, n, whole):
     "Kill and go on until the end; how many were killed."
-    share, killed = 0.7 * whole / (n + 3), 0
-    queue, stopped = soak.faults(n), 0
-    print(f"soak: SEED={soak.seed}; every {share:.0f} s or so: {', '.join(work.__name__ for work in queue)}", flush=True)
+    queue, killed, stopped, left_over = soak.faults(n), 0, 0, 1.0
+    print(f"soak: SEED={soak.seed}; one after the other: {', '.join(work.__name__ for work in queue)}", flush=True)
     for k in range(1, 10 * n + 100):
         work = queue.pop(0) if queue else None
         after = moment(soak, 0.7 * whole * left_over / (len(queue) + 1)) if work else 0
