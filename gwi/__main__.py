@@ -52,7 +52,7 @@ def commands(context):
 
 def main():
     "The console script; a polite end by the system counts as an interruption."
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT): signal.signal(number, faults.interrupt)
     try: commands(prog_name="gwi")
     finally: faults.over()
 

@@ -130,7 +130,7 @@ def main(argv=None):
     parser = _parser()
     args = parser.parse_args(argv)
     os.environ.pop("SLURM_PROCID", None)  # a batch script's shell is no task of srun, which sets it anew for its own
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, faults.interrupt)
     if args.params: os.environ["GWI_PARAMS"] = args.params
     if args.minutes is not None: console.stop_after(args.minutes)
     with faults.command("gwi.pipeline"):
