@@ -267,15 +267,15 @@ def _lines(seen, asked, plan, name) -> list: # of text
     first, *rest = planning.plan_lines(plan, _done_words(asked))
     return [f"{name} on {seen.data.name}, {first}", *rest]
 
-def _announced(work, parts, limit, name, data) -> list: # of text
+def _announced(seen, work, parts, limit, name) -> list: # of text
     "What is there already, or the plan, with the time that is left now."
     keys, folder = part_keys(work), parts.folder
     there = sum(map(parts.has, keys))
     if parts.done is not None or limit.minutes is None and there == len(keys):
         took = f", in {planning.duration(sum(parts.seconds.values()))}" if parts.seconds else ""
-        return [f"{name} on {data}: all of it was measured before{took}, and lies in {folder}; nothing is done again"]
-    first, *rest = planning.plan_lines(replace(work.plan, **limit.used()), _done_words(work.asked))
-    lines = [f"{name} on {data}, {first}", *rest]
+        return [f"{name} on {seen.data.name}: all of it was measured before{took}, and lies in {folder}; "
+                "nothing is done again"]
+    lines = _lines(seen, work.asked, replace(work.plan, **limit.used()), name)
     if not there: return lines
     state = "begun" if limit.minutes else "done"
     words = f"going on with what is in {folder}: {there} of {len(keys)} parts are {state} already, of this plan:"
@@ -294,7 +294,7 @@ def _measure(seen, asked, limit, parts, workers, name, network) -> Report:
     plan = parts.begin(plan)
     lines = planning.plan_lines(plan, _done_words(asked))
     work = Work(seen.classifier, images, seen.data.classes, asked, plan, workers)
-    said = _announced(work, parts, limit, name, seen.data.name)
+    said = _announced(seen, work, parts, limit, name)
     for line in (*said, *(f"  {f.words}" for f in seen.findings)): console.progress(line)
     parts, plan, seconds, missing = _run(work, parts, limit, seen)
     return _report(seen, asked, plan, parts, name=name, network=network, lines=lines, seconds=seconds, missing=missing,
@@ -311,7 +311,7 @@ def _run(work, parts, limit, seen) -> tuple: # Parts, the plan with what was mea
     if counts:
         said = (f"In the {limit.minutes:g} min given {', '.join(counts)} of {len(work.images):,} images were measured: "
                 "the first of every class, evenly, and the same ones for every part of a protocol.")
-        seen.findings.append(Finding("sampled", said, False))
+        seen.findings.append(Finding("note", said, False))
     if took > 66 * limit.minutes:
         said = (f"It took {planning.duration(took)}, longer than the {limit.minutes:g} min given: fewer than "
                 f"{planning.LEAST} images would say little.")

@@ -104,7 +104,6 @@ def _timm_network(source, name, weights, part, num_classes, options) -> tuple: #
     k = _classes(source, shell, state, num_classes, weights)
     return load_weights(timm.create_model(name, num_classes=k, **options), weights, part), k
 
-
 # %% ../nbs/182_networks.ipynb #a284d714
 @contextmanager
 def _importing_from(folder):

@@ -156,9 +156,8 @@ def _say_report(report, page):
 def sampled(report) -> list: # a line, or none
     "That fewer images were measured than there are, and that it took longer than it should."
     about, said = report.about, [found["words"] for found in report.about["findings"] if found["kind"] == "late"]
-    few = [f"{name} {n:,}" for name, n in about["n"].items() if n < about["of"]]
-    words = f"Measured on a sample, evenly over the classes: {', '.join(few)} of {about['of']:,} images."
-    if few: said.insert(0, words)
+    words = f"Measured on a sample, evenly over the classes: {', '.join(report.sampled)} of {about['of']:,} images."
+    if report.sampled: said.insert(0, words)
     return [f"note: {' '.join(said)}"] if said else []
 
 def table_text(report) -> str:

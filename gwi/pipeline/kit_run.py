@@ -20,7 +20,6 @@ import time
 import traceback
 from pathlib import Path
 from shlex import quote
-from threading import Lock
 
 from .. import paths
 from ..console import progress, side_by_side
@@ -284,15 +283,14 @@ def try_lengths(s:Settings, about:dict, options:dict, out:Path) -> dict: # lengt
     with shared_device(options["MPS"] != "0") as variables:
         crew = started(len(lengths), variables)
         crew.stop_at(time.monotonic() + 60 * float(options["MINUTES"]))
-        one_writes = Lock()  # the last file written has all lengths
         def work(number):
             run, length = make_run(s, "standard", LENGTH_SEED + number), lengths[number]
             try:
                 with crew.one() as worker: says[length] = worker.ask(do="train", run=run.name, length=length).answer()
             except RuntimeError as e: says[length] = dict(error=str(e))
             progress(f"kit: {length}: {json.dumps(says[length])}")
-            with one_writes: atomic_write(file, json.dumps(about | dict(lengths=dict(says)), indent=1) + "\n")
-        try: side_by_side(work, range(len(lengths)), jobs=len(lengths))
+        def keep(_): atomic_write(file, json.dumps(about | dict(lengths=dict(says)), indent=1) + "\n")
+        try: side_by_side(work, range(len(lengths)), jobs=len(lengths), say=keep)
         finally: crew.stop()
     if any("error" not in each for each in says.values()): return says
     raise RuntimeError(f"LENGTHS: no training came to its end; {lengths[0]}: {says[lengths[0]]['error']}")

@@ -41,6 +41,10 @@ class Report:
     @property
     def is_complete(self) -> bool: return not self.about["missing"]
 
+    @property
+    def sampled(self) -> list[str]: # "corruption 60": the protocols that got fewer images than there are
+        return [f"{name} {n:,}" for name, n in self.about.get("n", {}).items() if n < self.about["of"]]
+
     def __repr__(self): return f"Report({self.name} on {self.about['data']}, {len(self.rows):,} rows)"
 
 def rows_of(records:dict, # protocol -> records of condition, level, metric, value, n

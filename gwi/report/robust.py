@@ -138,8 +138,8 @@ def limits(report:Report) -> list[str]: # sentences
     about, found = report.about, []
     n = max(about.get("n", {"": about["of"]}).values(), default=about["of"])
     found.append(text("robust.limit.sample", n=f"{n:,}", half=f"{98 / n ** 0.5:.1f}"))
-    sampled = [f"{name} {k:,}" for name, k in about.get("n", {}).items() if k < about["of"]]
-    if sampled: found.append(text("robust.limit.sampled", sampled=", ".join(sampled), whole=f"{about['of']:,}"))
+    if few := report.sampled:
+        found.append(text("robust.limit.sampled", sampled=", ".join(few), whole=f"{about['of']:,}"))
     found.append(text("robust.limit.training"))
     if "corruption" in report.answers:
         constants = about["corruption"].get("constants", "")

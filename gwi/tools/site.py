@@ -199,12 +199,17 @@ def weighed(html:str, folder:Path) -> str: # of the page
         return f"{match[0]} ({match[1].rpartition('.')[2]}, {max(n_bytes / 1e6, 0.01):.1g} MB)"
     return re.sub(r'<a [^>]*href="([^":]*\.(?:zip|jsonl\.gz))"[^>]*>.*?</a>', said, html, flags=re.S)
 
+@functools.cache  # every page asks for all
+def _lies_at(picture:str, out:str) -> str|None: # of the sources; folder of the site
+    "The file of the site that a picture is a copy of."
+    root, real = paths.root().resolve(), Path(picture).resolve()
+    if not real.is_relative_to(root / "results"): return None
+    file = f"{FILES}/{real.relative_to(root).as_posix()}"
+    return file if Path(out, file).is_file() else None
+
 def _copied(builder): # name of a picture in _images -> the file of the site that it is a copy of
-    root, files = paths.root().resolve(), {}
-    for file, name in builder.images.items():
-        real = (Path(builder.srcdir) / file).resolve()
-        if real.is_relative_to(root / "results"): files[name] = f"{FILES}/{real.relative_to(root).as_posix()}"
-    return {name: file for name, file in files.items() if (Path(builder.outdir) / file).is_file()}
+    places = {name: _lies_at(f"{builder.srcdir}/{file}", str(builder.outdir)) for file, name in builder.images.items()}
+    return {name: file for name, file in places.items() if file}
 
 def shared(html:str, builder) -> str: # Sphinx's
     "HTML that shows figures where they lie below `FILES`, not a copy."
