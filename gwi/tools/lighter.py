@@ -9,8 +9,10 @@ __all__ = ['PLAIN', 'CHANGE', 'LighterCode', 'lighter_signatures', 'own_part', '
 # %% ../../nbs/tools/553_lighter.ipynb #297fdc84
 import gzip
 import io
+import os
 import re
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -82,17 +84,19 @@ def _shown_anew(page): # pictures of a page that have become WebP
     changed = re.sub(r'((?:src|href)="([^":]*))\.png"', link, text)
     if changed != text: page.write_text(changed, encoding="utf-8")
 
+def _lighter_file(file):
+    data, suffix = lighter_png(file.read_bytes())
+    file.write_bytes(data)
+    file.rename(file.with_suffix(suffix))
+
 def lighter_pictures(site:Path, # with all that lies below it
                      names:tuple, # of its folders whose PNG may become WebP; no script asks for them
                     ):
     "Every SVG and PNG of a site, and the pages that show them; small ones stay."
     for file in sorted(site.rglob("*.svg")):
         file.write_text(lighter_svg(file.read_text(encoding="utf-8")), encoding="utf-8")
-    for file in sorted(file for name in names for file in (site / name).rglob("*.png")):
-        if file.stat().st_size < 5000: continue
-        data, suffix = lighter_png(file.read_bytes())
-        file.write_bytes(data)
-        file.rename(file.with_suffix(suffix))
+    files = [file for name in names for file in (site / name).rglob("*.png") if file.stat().st_size >= 5000]
+    with ThreadPoolExecutor(os.cpu_count()) as threads: list(threads.map(_lighter_file, files))
     for page in sorted(site.rglob("*.html")): _shown_anew(page)
 
 # %% ../../nbs/tools/553_lighter.ipynb #7be5302b

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['NO_SEARCH', 'computed', 'table_once', 'slug', 'stage_notebook', 'source_protocols', 'command_of', 'executed_page',
            'cell_sources', 'linked_table', 'result_tables', 'result_figures', 'first_words', 'introduction', 'opening',
-           'result_pages', 'write_executed', 'overviews', 'stated_claims', 'claims_page', 'write_results']
+           'result_pages', 'write_executed', 'overviews', 'stated_claims', 'claims_page', 'write_profile',
+           'write_results']
 
 # %% ../../nbs/tools/520_result_pages.ipynb #49aa0003
 import functools
@@ -272,20 +273,25 @@ def claims_page(profiles) -> str: # Markdown
     return "\n\n".join(parts)
 
 # %% ../../nbs/tools/520_result_pages.ipynb #49aa0013
-def write_results(out:Path):
-    "Pages of results: an overview, one for each profile, claims, what works, the explorer, executed notebooks."
-    folder, profiles = out / "results", [p for p in params.profile_names() if computed(p)]
+def _write(pages, folder): # name -> Markdown
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages.items(): (folder / f"{name}.md").write_text(text, encoding="utf-8")
+
+def write_profile(profile:str, out:Path):
+    "The pages of a profile, and of the notebooks that it executed."
     drawn = out / "_static" / "drawn"
-    for made in (folder, drawn): made.mkdir(parents=True, exist_ok=True)
+    drawn.mkdir(parents=True, exist_ok=True)
+    _write(result_pages(profile, drawn), out / "results")
+    for s, _ in computed(profile): write_executed(out, s)
+
+def write_results(out:Path, profiles:list):
+    "Pages of results but those of profiles: the overview, claims, what works, the explorer."
     first, standins = overviews(profiles)
     letters = "; ".join(f"({letter}) {words[0].lower() + words[1:]}" for letter, words in claims.CLAIMS.items())
     pages = {"index": filled("results", overview=raw_html(first), standins=raw_html(standins), letters=letters,
                              toctree=toctree([*profiles, "support"])),
              "claims": claims_page(profiles),
              "explorer": explorer({p: computed(p)[0] for p in ("cifar10-cpu", "small") if computed(p)})}
-    for p in profiles:
-        pages |= result_pages(p, drawn)
-        for s, _ in computed(p): write_executed(out, s)
-    for name, text in pages.items(): (folder / f"{name}.md").write_text(text, encoding="utf-8")
-    results = paths.root() / "results"
+    folder, results = out / "results", paths.root() / "results"
+    _write(pages, folder)
     tables.write_support(tables.read_rows(results), folder / "support.md", results)

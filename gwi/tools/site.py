@@ -4,19 +4,24 @@
 
 # %% auto #0
 __all__ = ['PAGES', 'ASKED', 'LINKED', 'SCRIPTS', 'TEMPLATES', 'SETTINGS', 'asked_for', 'write_notebooks', 'write_reference',
-           'write_static', 'write_sources', 'broken_links', 'unbroken', 'weighed', 'shared', 'setup', 'write_run_files',
-           'copy_files', 'run_sphinx', 'build', 'main']
+           'write_static', 'write_links', 'broken_links', 'unbroken', 'weighed', 'shared', 'setup', 'write_run_files',
+           'copy_sources', 'copy_files', 'of_profile', 'side_by_side', 'write_sources', 'uncollected', 'run_sphinx',
+           'build', 'main']
 
 # %% ../../nbs/tools/555_site.ipynb #1b29f9d6
 from .. import faults
 
 faults.begun(__name__, "gwi.tools.site")
 import functools
+import gc
+import multiprocessing
 import os
 import re
 import shutil
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -31,7 +36,7 @@ from . import api_pages, lighter, pages
 from .api_pages import SOURCE, api_page, raw_rst, source_page
 from .pages import FILES, SiteError, numbered_notebooks, page_notebook, toctree
 from .explorer import write_explorer_images
-from .result_pages import computed, table_once, write_results
+from .result_pages import computed, table_once, write_profile, write_results
 from .texts import filled, static_file
 
 # %% ../../nbs/tools/555_site.ipynb #c1df5a30
@@ -116,18 +121,11 @@ def write_static(out:Path):
     (out / "site.js").write_text(scripts, encoding="utf-8")
     write_explorer_images(out / "explorer")
 
-def write_sources(out # folder, made anew
-                 ):
-    "Everything that Sphinx reads."
-    out = Path(out)
-    shutil.rmtree(out, ignore_errors=True)
+def write_links(out:Path):
+    "Links to the committed files that pages show, and the icons."
     for name in LINKED:
         (out / FILES / name).parent.mkdir(parents=True, exist_ok=True)
         (out / FILES / name).symlink_to(paths.root() / name)
-    write_notebooks(out)
-    write_reference(out)
-    write_results(out)
-    write_static(out / "_static")
     (out / TEMPLATES / "partials").mkdir(parents=True)
     shutil.copy(static_file("icons.html"), out / TEMPLATES / "partials")  # for furo's, of four times as many bytes
 
@@ -250,24 +248,54 @@ def write_run_files(profile:str, out:Path):
     text = (paths.root() / "results" / profile / "provenance.jsonl").read_text(encoding="utf-8")
     (out / "provenance.jsonl.gz").write_bytes(lighter.packed(text))
 
-def copy_files(out:Path):
-    "What pages link to: sources, rows, figures, and each profile's report in one file, packed."
-    results = paths.root() / "results"
+def copy_sources(out:Path):
+    "The source of every module, as a page."
     (out / SOURCE).mkdir(parents=True, exist_ok=True)
     for module in filter(None, numbered_notebooks().values()):
         (out / SOURCE / f"{module}.html").write_text(source_page(module), encoding="utf-8")
-    for profile in filter(computed, params.profile_names()):
-        figures = results / profile / "figures"
-        if figures.exists():
-            shutil.copytree(figures, out / "results" / profile / "figures", ignore=shutil.ignore_patterns("*.md"))
-        write_run_files(profile, out / "results" / profile / "rows")
-        suite, rows = zip(*computed(profile))
-        rows = pd.concat(rows, ignore_index=True)
-        warn = functools.partial(standing.warnings, suite[0])
-        page.write_page(rows, list(suite), results, out / f"{profile}.html", table_once, warn)
-    for report in sorted(out.glob("*.html")): lighter.zip_file(report)
+
+def copy_files(profile:str, out:Path):
+    "What the pages of a profile link to: rows, figures, and its report in one file, packed."
+    results = paths.root() / "results"
+    figures = results / profile / "figures"
+    if figures.exists():
+        shutil.copytree(figures, out / "results" / profile / "figures", ignore=shutil.ignore_patterns("*.md"))
+    write_run_files(profile, out / "results" / profile / "rows")
+    suite, rows = zip(*computed(profile))
+    rows, report = pd.concat(rows, ignore_index=True), out / f"{profile}.html"
+    page.write_page(rows, list(suite), results, report, table_once, functools.partial(standing.warnings, suite[0]))
+    lighter.zip_file(report)
+
+def of_profile(profile:str, sources:Path, files:Path):
+    "Its pages and its files, in one process: both ask for the same tables."
+    write_profile(profile, sources)
+    copy_files(profile, files)
+
+def side_by_side(jobs:list): # of (function, its arguments ...)
+    "Do all jobs, each in a process, as many at once as there are cores. What one raises ends all."
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("fork")) as pool:  # as Sphinx does
+        for job in [pool.submit(*job) for job in jobs]: job.result()
+
+def write_sources(out:Path, # folder, made anew
+                  files:Path, # folder of what pages link to, made anew
+                 ):
+    "Everything that Sphinx reads, and what its pages link to."
+    for folder in (out, files): shutil.rmtree(folder, ignore_errors=True)
+    write_links(out)
+    profiles = [profile for profile in params.profile_names() if computed(profile)]
+    longest = sorted(profiles, key=lambda profile: -sum(len(rows) for _, rows in computed(profile)))
+    side_by_side([(write_results, out, profiles), *((of_profile, profile, out, files) for profile in longest),
+                  (write_static, out / "_static"), (write_reference, out), (write_notebooks, out),
+                  (copy_sources, files)])
 
 # %% ../../nbs/tools/555_site.ipynb #58aa0006
+@contextmanager
+def uncollected():
+    "Without Python's search for circles of objects: pages are millions of nodes, and it would halve Sphinx's speed."
+    gc.disable()
+    try: yield
+    finally: gc.enable()
+
 def run_sphinx(sources:Path, out:Path) -> str: # its warnings
     "Make the pages."
     from sphinx.application import Sphinx
@@ -276,7 +304,7 @@ def run_sphinx(sources:Path, out:Path) -> str: # its warnings
     with open(log, "w", encoding="utf-8") as warnings, patch_docutils(), docutils_namespace():
         app = Sphinx(sources, None, out, sources / ".build" / "doctrees", "html", confoverrides=SETTINGS, status=None,
                      warning=warnings, parallel=os.cpu_count())
-        app.build(force_all=True)
+        with uncollected(): app.build(force_all=True)
     return re.sub(r"\x1b\[[\d;]*m", "", log.read_text(encoding="utf-8")).strip()
 
 def build(out=None, # the site; default: _docs
@@ -284,9 +312,8 @@ def build(out=None, # the site; default: _docs
          ) -> Path: # of the first page
     "The whole site, from the notebooks and the committed results. SiteError with every warning of Sphinx."
     out, sources = Path(out or paths.root() / "_docs"), Path(sources or paths.root() / "_proc")
-    write_sources(sources)
     made = sources / ".build" / "html"  # MyST-NB writes beside it, too
-    copy_files(made / FILES)  # first: pages say how large they are
+    write_sources(sources, made / FILES)  # files first: pages say how large they are
     warnings = run_sphinx(sources, made)
     if warnings: raise SiteError(f"{len(warnings.splitlines())} warnings, in _proc/warnings.txt too:\n{warnings}")
     lighter.lighter_pictures(made, ("_images", FILES))
