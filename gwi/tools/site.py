@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -255,16 +256,17 @@ def copy_sources(out:Path):
         (out / SOURCE / f"{module}.html").write_text(source_page(module), encoding="utf-8")
 
 def copy_files(profile:str, out:Path):
-    "What the pages of a profile link to: rows, figures, and its report in one file, packed."
+    "What the pages of a profile link to: rows, figures, and its report, a file a study, packed."
     results = paths.root() / "results"
     figures = results / profile / "figures"
     if figures.exists():
         shutil.copytree(figures, out / "results" / profile / "figures", ignore=shutil.ignore_patterns("*.md"))
     write_run_files(profile, out / "results" / profile / "rows")
     suite, rows = zip(*computed(profile))
-    rows, report = pd.concat(rows, ignore_index=True), out / f"{profile}.html"
-    page.write_page(rows, list(suite), results, report, table_once, functools.partial(standing.warnings, suite[0]))
-    lighter.zip_file(report)
+    rows, warn = pd.concat(rows, ignore_index=True), functools.partial(standing.warnings, suite[0])
+    with tempfile.TemporaryDirectory(dir=out) as folder:
+        page.write_page(rows, list(suite), results, Path(folder, f"{profile}.html"), table_once, warn)
+        for report in sorted(Path(folder).iterdir()): lighter.zip_file(report).rename(out / f"{report.name}.zip")
 
 def of_profile(profile:str, sources:Path, files:Path):
     "Its pages and its files, in one process: both ask for the same tables."
