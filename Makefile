@@ -3,8 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help install try check repro report report-folder stages pipelines estimate docs docs-serve hooks verify prove-equal \
-  weights verify-fidelity pages bench kit kit-import kit-rehearsal test test-docs test-kernels test-resume \
-  notebooks readme lock clean abuse soak audit
+  weights verify-fidelity pages bench kit kit-import kit-rehearsal test test-docs test-kernels test-outside \
+  test-resume notebooks readme lock clean abuse soak audit
 .DELETE_ON_ERROR:
 
 # where the shell has an environment activated, what it was made of
@@ -128,6 +128,9 @@ check: install  ## a minute: changed notebooks and those that import them, all i
 
 test-resume: install  ## kill training 20 times at random moments, compare the weights with an uninterrupted run's
 	@$(RUN) python tests/resume.py
+
+test-outside: install  ## every tutorial outside any clone, with the package from its wheel (five minutes)
+	@$(RUN) python tests/outside.py
 
 test-kernels: install  ## translate the GPU kernels with the lock file's Triton and with the oldest (fetches 200 MB)
 	@$(RUN) python tests/kernels.py

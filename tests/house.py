@@ -290,6 +290,17 @@ def is_definition(cell):
 def is_demonstration(cell): return cell.cell_type == "code" and not re.match(r"#\| *(export|hide)", cell.source)
 
 
+def tutorials():
+    "A tutorial says first how long it takes, and either needs no clone or does nothing without one."
+    for file, cells in notebooks().items():
+        if file.parent.name != "tutorials": continue
+        first, alone = cells[0].source, r"installed package alone|needs no checkout|runs where there is none"
+        how_long = re.search(r"\n\*(Runs from top|This page takes).*(minute|seconds)", first)
+        if not how_long: yield f"{near(file)}: how long does it take?"
+        guarded = any("only_in_clone()" in cell.source for cell in cells)
+        if not guarded and not re.search(alone, first): yield f"{near(file)}: and without a clone?"
+
+
 def trusted():
     "Code of others runs nowhere but where SECURITY.md says, and the rule knows it when it sees it."
     yield from executions(modules())
@@ -309,6 +320,7 @@ RULES = {
     "bodies of methods are no public functions": bodies_of_methods,
     "nothing is grafted onto a class": grafts,
     "no module uses another's private names": private_names,
+    "tutorials say how long they take, and run or say why not without a clone": tutorials,
     "code of others runs nowhere but where SECURITY.md says": trusted,
     f"at least {DEMONSTRATED} % of the exported cells are demonstrated": demonstrated,
 }
