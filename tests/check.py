@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
@@ -72,6 +73,11 @@ def gpu_script():
     return {"the script that measures a GPU runs": not status}
 
 
+def in_copies():
+    "What works in copies of the tree, and takes a core or two."
+    return bare() | end_to_end() | abused() | gpu_script() | rehearsal()
+
+
 def check():
     "What was to be seen -> whether it was."
     results = {
@@ -79,8 +85,10 @@ def check():
         "nbdev_clean leaves no diff": in_step("nbdev_clean", "nbs"),
         "README.md is nbs/index.ipynb": (root / "README.md").read_text() == render(root),
         f"README.md has at most {MOST} words": len(render(root).split()) <= MOST,
-    }
-    return results | house() | bare() | notebooks() | end_to_end() | abused() | gpu_script() | rehearsal()
+    } | house()
+    with ThreadPoolExecutor() as pool:  # side by side, so that no core waits for another's last notebook
+        for part in [pool.submit(notebooks), pool.submit(in_copies)]: results |= part.result()
+    return results
 
 
 if __name__ == "__main__":
