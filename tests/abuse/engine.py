@@ -1,8 +1,9 @@
 """The grid on two nodes of a Ray cluster, each with two workers, both on this machine and on the loopback alone. The rows
 are those of a run without an engine, to the byte; also if the driver is stopped by Ctrl-C or the clock, and if a node
-dies in the middle, as a machine without power or as one whose engine alone has gone. No step of training is taken twice but what a
-node without power had not yet written down, no evaluation is done twice, and nothing is lost. What cannot be run is one
-line before work. Without ray, and in a short trial, only the lines are tried.
+dies in the middle, as a machine without power or as one whose engine alone has gone. No step of training is taken twice
+but what a node without power had not yet written down; no evaluation is done twice, though one that was stopped in its
+middle begins anew; nothing is lost. What cannot be run is one line before work. Without ray, and in a short trial, only
+the lines are tried.
 
 `python -m tests.abuse engine` (some five minutes on two cores that have nothing else to do)."""
 import contextlib
@@ -30,11 +31,13 @@ WITHOUT = "import sys; sys.modules['ray'] = None; from gwi.pipeline import __mai
 NOTED = """
 def _noted(work, name):
     def noting(*words, **options):
-        with open(paths.root() / ".cache" / "noted", "a") as file: print(*name(*words), file=file)
-        return work(*words, **options)
+        line = name(*words)
+        done = work(*words, **options)
+        with open(paths.root() / ".cache" / "noted", "a") as file: print(*line, file=file)
+        return done
     return noting
 
-"""  # into the copy's package: a line for each step of training, and for each evaluation
+"""  # into the copy's package: a line for each step of training, and for each evaluation, that has come to its end
 STEPS = '_taken = advance\nadvance = _noted(advance, lambda state, *_: ("step", state.run.name, state.step))\n\n'
 EVALUATIONS = 'evaluate = _noted(evaluate, lambda run, protocol, *_: ("evaluation", run.name, protocol))\n\n'
 
