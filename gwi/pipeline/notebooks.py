@@ -103,25 +103,28 @@ def _kernels() -> list[int]: # process ids
     "The processes that this one has begun."
     return [int(pid) for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
 
-def _interrupt(ended):
+def _interrupt(at_work, ended):
+    "Interrupt the kernels until it is over; one that only starts would die of it with its own traceback."
+    while not at_work.wait(0.1):
+        if ended.is_set(): return
     while not ended.is_set():
         for pid in _kernels():
             with suppress(ProcessLookupError): os.kill(pid, signal.SIGINT)
         ended.wait(5)
 
 @contextmanager
-def _interrupting(): # yields a list: what has come
+def _interrupting(): # yields a list: what has come; an event: the kernel has begun its first cell
     "Inside, Ctrl-C and SIGTERM interrupt the kernel."
-    came, ended = [], threading.Event()
+    came, at_work, ended = [], threading.Event(), threading.Event()
     def pass_on(number, frame):
         if not _kernels() or len(came) > 2: raise KeyboardInterrupt
-        if not came: threading.Thread(target=_interrupt, args=(ended,), daemon=True).start()
+        if not came: threading.Thread(target=_interrupt, args=(at_work, ended), daemon=True).start()
         came.append(number)
     if threading.current_thread() is not threading.main_thread():
-        yield came
+        yield came, at_work
         return
     old = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try: yield came
+    try: yield came, at_work
     finally:
         ended.set()
         for number, handler in old.items(): signal.signal(number, handler)
@@ -138,10 +141,11 @@ def run_notebook(source:Path, # the notebook
     unknown = sorted(set(parameters) - set(names))
     if unknown: raise StageError(f"{source.name} has no parameter {unknown[0]!r}; it has {', '.join(names)}")
     copy.parent.mkdir(parents=True, exist_ok=True)
-    with followed(log), live.following(log), _interrupting() as came:
+    with followed(log), live.following(log), _interrupting() as (came, at_work):
         os.environ.update({"GWI_LOG": str(log), "GWI_ROOT": str(paths.root())})
         try: papermill.execute_notebook(source, copy, parameters, kernel_name="python3", cwd=paths.root(),
                                         progress_bar=False, request_save_on_cell_execute=False,
+                                        on_cell_start=lambda **_: at_work.set(),
                                         extra_arguments=["--IPKernelApp.log_level=40"])
         except papermill.PapermillExecutionError as e:
             if came: raise KeyboardInterrupt(e.evalue) from None
