@@ -2024,6 +2024,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                         'gwi.pipeline.reproduce._run_one': ( 'pipeline/reproduce.html#_run_one',
                                                                              'gwi/pipeline/reproduce.py'),
                                         'gwi.pipeline.reproduce._short': ('pipeline/reproduce.html#_short', 'gwi/pipeline/reproduce.py'),
+                                        'gwi.pipeline.reproduce._tell': ('pipeline/reproduce.html#_tell', 'gwi/pipeline/reproduce.py'),
                                         'gwi.pipeline.reproduce._worst': ('pipeline/reproduce.html#_worst', 'gwi/pipeline/reproduce.py'),
                                         'gwi.pipeline.reproduce.check_place': ( 'pipeline/reproduce.html#check_place',
                                                                                 'gwi/pipeline/reproduce.py'),

@@ -117,9 +117,9 @@ def _interrupting(): # yields a list: what has come; an event: the kernel has be
     "Inside, Ctrl-C and SIGTERM interrupt the kernel."
     came, at_work, ended = [], threading.Event(), threading.Event()
     def pass_on(number, frame):
-        if not _kernels() or len(came) > 2: raise KeyboardInterrupt
         if not came: threading.Thread(target=_interrupt, args=(at_work, ended), daemon=True).start()
         came.append(number)
+        if not _kernels() or len(came) > 3: raise KeyboardInterrupt
     if threading.current_thread() is not threading.main_thread():
         yield came, at_work
         return

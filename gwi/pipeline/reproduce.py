@@ -53,16 +53,18 @@ def stage_names(file:str) -> list[str]: # as DVC addresses them, in order
 # %% ../../nbs/pipeline/400_reproduce.ipynb #c0ee0002
 _RUNNING, _STOPPED = set(), []  # processes; what has come
 
+def _tell(process):
+    try: os.killpg(process.pid, signal.SIGINT)
+    except ProcessLookupError: pass
+
 def _pass_on(number, frame):
-    if not _STOPPED:
-        for process in list(_RUNNING):
-            try: os.killpg(process.pid, signal.SIGINT)
-            except ProcessLookupError: pass
-    _STOPPED.append(number)
+    is_first = not _STOPPED
+    _STOPPED.append(number)  # first: what a thread begins from now on is told there
+    for process in list(_RUNNING) if is_first else (): _tell(process)
     raise KeyboardInterrupt
 
 def is_stopped() -> bool:
-    "Whether Ctrl-C or SIGTERM has come since `passing_on` began."
+    "Whether Ctrl-C or SIGTERM has come, inside `passing_on`."
     return bool(_STOPPED)
 
 @contextmanager
@@ -76,6 +78,7 @@ def passing_on():
     try: yield
     finally:
         for number, handler in old.items(): signal.signal(number, handler)
+        _STOPPED.clear()
 
 # %% ../../nbs/pipeline/400_reproduce.ipynb #4d4f5245
 REFUSAL = re.compile("ERROR: .*(Unable to acquire lock|is busy, it is being blocked by)")
@@ -86,10 +89,12 @@ def print_line(line:str): # with its end
 
 def _attempt(command, say, env, is_last):
     "Exit status, and whether DVC refused; a refusal is told at the last attempt only."
+    if _STOPPED: return faults.INTERRUPTED, False  # in a thread, which hears of it here alone
     env = os.environ | {"PYTHONUNBUFFERED": "1", "GWI_MASTER": str(os.getpid())} | env
     process = subprocess.Popen(command, cwd=paths.root(), env=env, text=True, start_new_session=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     _RUNNING.add(process)
+    if _STOPPED: _tell(process)  # it came while this began
     try: return _followed(process, say, is_last)
     except BaseException:
         faults.stop(process, 0)  # it has been told; it puts away what it has
