@@ -1950,6 +1950,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                                                                'gwi/pipeline/notebooks.py'),
                                         'gwi.pipeline.notebooks._interrupting': ( 'pipeline/notebooks.html#_interrupting',
                                                                                   'gwi/pipeline/notebooks.py'),
+                                        'gwi.pipeline.notebooks._is_deaf': ( 'pipeline/notebooks.html#_is_deaf',
+                                                                             'gwi/pipeline/notebooks.py'),
                                         'gwi.pipeline.notebooks._keep': ('pipeline/notebooks.html#_keep', 'gwi/pipeline/notebooks.py'),
                                         'gwi.pipeline.notebooks._kernels': ( 'pipeline/notebooks.html#_kernels',
                                                                              'gwi/pipeline/notebooks.py'),

@@ -7,6 +7,7 @@ __all__ = ['KERNEL', 'StageError', 'parameter_names', 'clean_copy', 'followed', 
            'is_kept', 'results_module', 'check_kernel', 'check_group', 'run_stage']
 
 # %% ../../nbs/pipeline/395_notebooks.ipynb #61a452e9
+import logging
 import os
 import re
 import shlex
@@ -103,13 +104,19 @@ def _kernels() -> list[int]: # process ids
     "The processes that this one has begun."
     return [int(pid) for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
 
+def _is_deaf(pid): # to Ctrl-C, as a kernel is between cells, and when one is lost that was interrupted as it began
+    ignored = re.search(r"^SigIgn:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1]
+    return bool(int(ignored, 16) >> (signal.SIGINT - 1) & 1)
+
 def _interrupt(at_work, ended):
-    "Interrupt the kernels until it is over; one that only starts would die of it with its own traceback."
+    """Interrupt the kernels until it is over; one that is at no cell is ended, for nobody would answer. One that only
+    starts would die of it with its own traceback."""
     while not at_work.wait(0.1):
         if ended.is_set(): return
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # that the kernel died, which is meant
     while not ended.is_set():
         for pid in _kernels():
-            with suppress(ProcessLookupError): os.kill(pid, signal.SIGINT)
+            with suppress(OSError): os.kill(pid, signal.SIGTERM if _is_deaf(pid) else signal.SIGINT)
         ended.wait(5)
 
 @contextmanager
