@@ -36,12 +36,17 @@ def pip(*words):
     subprocess.run(command, env=env, check=True)
 
 
-def environment(folder, wheel):
-    "A virtual environment with the wheel and what it requires; its Python."
+def installed(folder, wheel):
+    "A virtual environment with the wheel and nothing that it requires: its Python, its folder of packages."
     venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
     pip("--python", python, "install", "--no-deps", "--no-index", wheel)
-    packages = next(folder.glob("lib/python*/site-packages"))
+    return python, next(folder.glob("lib/python*/site-packages"))
+
+
+def environment(folder, wheel):
+    "A virtual environment with the wheel and what it requires; its Python."
+    python, packages = installed(folder, wheel)
     for name in needed_by(*required(packages)): link(name, packages)
     return python
 

@@ -9,10 +9,9 @@ import sys
 import sysconfig
 import tempfile
 import time
-import venv
 from pathlib import Path
 
-from bare import build, pip
+from bare import build, installed
 
 root = Path(__file__).resolve().parent.parent
 RUN = """
@@ -27,12 +26,8 @@ print("says that there is no clone" if "No clone of the repository here" in "".j
 
 def environment(folder):
     "A virtual environment with the wheel, then all that is installed in ours; its Python."
-    wheel = build(folder / "copy")
+    python, packages = installed(folder / "environment", build(folder / "copy"))
     shutil.rmtree(folder / "copy")
-    venv.create(folder / "environment", symlinks=True)
-    python = folder / "environment" / "bin" / "python"
-    pip("--python", python, "install", "--no-deps", "--no-index", wheel)
-    packages = next((folder / "environment").glob("lib/python*/site-packages"))
     (packages / "ours.pth").write_text(sysconfig.get_path("purelib"))  # behind the wheel
     return python
 

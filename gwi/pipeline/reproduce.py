@@ -70,7 +70,6 @@ def is_stopped() -> bool:
 @contextmanager
 def passing_on():
     "Inside, Ctrl-C and SIGTERM end the commands that run before this one; in a thread nothing is changed."
-    _STOPPED.clear()
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PAGES', 'ASKED', 'LINKED', 'SCRIPTS', 'TEMPLATES', 'SETTINGS', 'asked_for', 'write_notebooks', 'write_reference',
            'write_static', 'write_links', 'broken_links', 'unbroken', 'weighed', 'shared', 'setup', 'write_run_files',
-           'copy_sources', 'copy_files', 'of_profile', 'side_by_side', 'write_sources', 'uncollected', 'run_sphinx',
+           'copy_sources', 'copy_files', 'of_profile', 'in_processes', 'write_sources', 'uncollected', 'run_sphinx',
            'build', 'main']
 
 # %% ../../nbs/tools/555_site.ipynb #1b29f9d6
@@ -273,10 +273,14 @@ def of_profile(profile:str, sources:Path, files:Path):
     write_profile(profile, sources)
     copy_files(profile, files)
 
-def side_by_side(jobs:list): # of (function, its arguments ...)
-    "Do all jobs, each in a process, as many at once as there are cores. What one raises ends all."
+def in_processes(jobs:list): # of (function, its arguments ...)
+    "Do all jobs, as many at once as there are cores. The first error stops new work; what runs ends."
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("fork")) as pool:  # as Sphinx does
-        for job in [pool.submit(*job) for job in jobs]: job.result()
+        try:
+            for job in [pool.submit(*job) for job in jobs]: job.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 def write_sources(out:Path, # folder, made anew
                   files:Path, # folder of what pages link to, made anew
@@ -286,7 +290,7 @@ def write_sources(out:Path, # folder, made anew
     write_links(out)
     profiles = [profile for profile in params.profile_names() if computed(profile)]
     longest = sorted(profiles, key=lambda profile: -sum(len(rows) for _, rows in computed(profile)))
-    side_by_side([(write_results, out, profiles), *((of_profile, profile, out, files) for profile in longest),
+    in_processes([(write_results, out, profiles), *((of_profile, profile, out, files) for profile in longest),
                   (write_static, out / "_static"), (write_reference, out), (write_notebooks, out),
                   (copy_sources, files)])
 
