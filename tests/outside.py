@@ -48,6 +48,7 @@ def outside(names):
 
 
 if __name__ == "__main__":
+    if missing := [name for name in sys.argv[1:] if not Path(name).is_file()]: sys.exit(f"{missing[0]}: no such file")
     results = outside(sys.argv[1:])
     print(f"{sum(results.values())} passed, {len(results) - sum(results.values())} failed")
     sys.exit(not all(results.values()))

@@ -334,7 +334,8 @@ def build(out=None, # the site; default: _docs
 def main():
     "`python -m gwi.tools.site`: the site in _docs."
     begin = time.monotonic()
-    try: first = build()
+    try:
+        with faults.alone("site"): first = build()
     except SiteError as e: sys.exit(str(e))
     size = sum(f.stat().st_size for f in first.parent.rglob("*") if f.is_file()) / 1e6
     n_pages, spent = sum(1 for _ in first.parent.rglob("*.html")), time.monotonic() - begin
