@@ -8,7 +8,7 @@
 - `robustness(network, (images, labels))` says how robust a network is; `compare(before, after)` two of its reports.
 - `load_network(source)` takes a network from a name, a file or an archive; `load_report(folder)` a saved report.
 - `fine_tune(network, images, method="augmix")` trains a copy a few epochs more, with any method of the table.
-- `create(name)` makes the paper's networks for pictures of 32 pixels, and torchvision's.
+- `create(name)` makes the paper's networks for images of 32 pixels, and torchvision's.
 
 `pip install gwi` brings what these need but for `autoattack`, torchvision's networks and some corruptions: their
 errors name the extra, as `pip install 'gwi[data]'`. Each name is imported when it is asked for."""

@@ -72,7 +72,7 @@ def _check_data(s):
     require(source.streamable or not data.streamed,
              f"data.streamed: the source {data.source!r} fits in memory; only {', '.join(STREAMABLE)} are streamed")
     require(data.streamed or not s.augment.crop_scale,
-             "augment.crop_scale: only streamed pictures are cropped at random sizes;"
+             "augment.crop_scale: only streamed images are cropped at random sizes;"
              " set it to null, or data.streamed to true")
     require(data.path or not source.own or source.home or not data.official,
              f"data.path: missing; source {data.source!r} needs a directory or archive")
@@ -81,9 +81,9 @@ def _check_data(s):
              " no number of a stand-in may pass for the data set's")
     require(data.held_out == data.name.endswith("-heldout"),
              f"data.name: {data.name!r} must end in -heldout if, and only if, data.held_out is true;"
-             " what is chosen on training pictures must not pass for a test result")
+             " what is chosen on training images must not pass for a test result")
     require(not data.held_out or (data.n_train and data.n_test),
-             "data.held_out: says that the test pictures are training pictures behind the first n_train;"
+             "data.held_out: says that the test images are training images behind the first n_train;"
              " set data.n_train and data.n_test")
 
 # %% ../nbs/255_checks.ipynb #c0a40001
@@ -97,7 +97,7 @@ def _check_counts(s):
     )
     for path, asked, there, kind in table:
         if asked and there is not None and asked > there:
-            raise ConfigError(f"{path}: {asked:,} is above the {there:,} {kind} pictures that there are")
+            raise ConfigError(f"{path}: {asked:,} is above the {there:,} {kind} images that there are")
 
 # %% ../nbs/255_checks.ipynb #b0190b3f
 def _among_published(s):
@@ -130,11 +130,11 @@ def _check_corrupted(s):
 def _check_several_labels(s):
     if not CATALOGUE[s.data.source].several_labels: return
     undefined = [name for name in s.methods.plain + s.methods.inhibited if METHODS[name].one_label]
-    require(not undefined, f"methods: {', '.join(undefined)} have no definition for several labels a picture")
+    require(not undefined, f"methods: {', '.join(undefined)} have no definition for several labels an image")
     require(not s.attack.eps and not s.corruption.names,
-             "attack.eps, corruption.names: these protocols are for one label a picture;"
+             "attack.eps, corruption.names: these protocols are for one label an image;"
              f" with {s.data.source} set them to []")
-    require(not s.train.label_smoothing, "train.label_smoothing: for one label a picture; leave it out")
+    require(not s.train.label_smoothing, "train.label_smoothing: for one label an image; leave it out")
 
 # %% ../nbs/255_checks.ipynb #b0190b42
 def _check_stages(s):

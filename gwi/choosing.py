@@ -39,7 +39,7 @@ def _obstacle(outputs, n_pictures): # what a layer gave: shapes, or names of typ
     if len(outputs) > 1: return f"runs {len(outputs)} times"
     if isinstance(outputs[0], str): return f"gives a {outputs[0]}"
     if len(outputs[0]) not in (3, 4): return "gives no maps"
-    return "" if outputs[0][0] == n_pictures else "its first dimension is not the pictures"
+    return "" if outputs[0][0] == n_pictures else "its first dimension is not the images"
 
 def _obstacle_of_maps(channels, positions, n_groups):
     if positions is None: return "its tokens make no grid"

@@ -32,7 +32,7 @@ def _few(names): return ", ".join(map(repr, names[:8])) + (f" and {len(names) - 
 
 # %% ../nbs/184_classifier.ipynb #6f1ba0dc
 def _without_to_tensor(transform):
-    "A transform without the steps that make tensors of pictures, where it is a list of steps."
+    "A transform without the steps that make tensors of images, where it is a list of steps."
     steps = getattr(transform, "transforms", None)
     if not isinstance(steps, (list, tuple)): return transform
     return nn.Sequential(*(_Step(step) for step in steps if not type(step).__name__.endswith("ToTensor")))

@@ -30,7 +30,7 @@ def surest_failures(clean:dict, hard:dict, # answers of a report, by protocol: s
                     names, # of corruptions
                     most:int=MOST,
                    ) -> list[dict]: # name, position in `hard`, index, label, both answers and their confidences
-    "One picture of each corruption that turns a right answer wrong, by the rule above."
+    "One image of each corruption that turns a right answer wrong, by the rule above."
     _, of_clean, of_hard = np.intersect1d(clean["indices"], hard["indices"], return_indices=True)
     right = np.zeros(len(hard["labels"]), bool)
     right[of_hard] = clean["predicted"][of_clean] == clean["labels"][of_clean]
@@ -56,7 +56,7 @@ SHOWN = 192  # pixels, of the longer side
 
 def as_uri(pixels:np.ndarray # uint8 [H,W,3]
           ) -> str: # "data:image/...;base64,..."
-    "A picture as it stands in a page."
+    "An image as it stands in a page."
     needs("data", "PIL", by="examples of a report")
     from PIL import Image
     picture, content = Image.fromarray(pixels), io.BytesIO()
@@ -70,7 +70,7 @@ def as_uri(pixels:np.ndarray # uint8 [H,W,3]
 def faded(pixels:np.ndarray, # uint8 [H,W,3]
           cam:torch.Tensor, # [h,w] in [0,1]
          ) -> np.ndarray: # uint8 [H,W,3]
-    "The picture, grey where a map is low: what keeps its contrast carries the decision."
+    "The image, grey where a map is low: what keeps its contrast carries the decision."
     kept = F.interpolate(cam[None, None].float().cpu(), pixels.shape[:2], mode="bilinear")[0, 0, :, :, None].numpy()
     grey = 160 + 0.15 * (pixels.astype(np.float32) - 160)
     return (kept * pixels + (1 - kept) * grey).round().astype(np.uint8)
@@ -122,7 +122,7 @@ def examples_of(classifier:Classifier, # in eval mode, on the device
                 images, # Images, Files or Items: those that were measured
                 asked:Asked, answers:dict, # of a report
                ) -> dict: # examples, layer, why_no_cam, seconds; JSON can write it
-    "Examples of failures with their pictures; {} where nothing was corrupted."
+    "Examples of failures with their images; {} where nothing was corrupted."
     begin, clean, hard = time.perf_counter(), answers.get("clean"), answers.get("corruption")
     names = [name for name in asked.names if f"predicted/{name}" in (hard or {})]
     if clean is None or not names: return {}

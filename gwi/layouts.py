@@ -17,9 +17,9 @@ from torch import Tensor, cat, channels_last, nn
 
 # %% ../nbs/055_layouts.ipynb #1f200b6a
 def grid(n:int, # positions
-         size:tuple[int,int]|None, # (height, width) of the picture; None: square
+         size:tuple[int,int]|None, # (height, width) of the image; None: square
         ) -> tuple[int,int]|None: # rows, columns; None: there is no such grid
-    "The grid of `n` positions that patches of some whole side make of a picture, its rim kept or cut."
+    "The grid of `n` positions that patches of some whole side make of an image, its rim kept or cut."
     height, width = size or (1, 1)
     if height == width: return (math.isqrt(n),) * 2 if n > 0 and math.isqrt(n)**2 == n else None
     for patch_side in range(1, max(height, width) + 1):
@@ -45,7 +45,7 @@ NCHW = Layout()
 @patch
 def positions(self:Layout,
               shape, # of what a layer gives
-              size:tuple[int,int]|None=None, # (height, width) of the picture; None: square
+              size:tuple[int,int]|None=None, # (height, width) of the image; None: square
              ) -> tuple[int,int]|None: # None: its tokens make no grid
     "Height and width of its maps."
     if self.order == "NLC": return grid(shape[1] - self.prefix_tokens, size)
@@ -55,7 +55,7 @@ def positions(self:Layout,
 def maps(self:Layout,
          out:Tensor, # what a layer gives
          name:str, # of the layer, for an error
-         images:Tensor|None=None, # what the network was given; None: square pictures
+         images:Tensor|None=None, # what the network was given; None: square images
         ) -> Tensor: # [B,C,H,W]
     "The output as feature maps, without class and register tokens."
     if self.order == "NCHW": return out
@@ -76,14 +76,14 @@ def output(self:Layout,
     return cat([out[:, :self.prefix_tokens], tokens], 1) if self.prefix_tokens else tokens
 
 # %% ../nbs/055_layouts.ipynb #9722f54e
-def picture_size(images) -> tuple[int,int]|None: # (height, width); None: not pictures [B,C,H,W]
-    "Height and width of the pictures that a network was given."
+def picture_size(images) -> tuple[int,int]|None: # (height, width); None: not images [B,C,H,W]
+    "Height and width of the images that a network was given."
     return tuple(images.shape[2:]) if isinstance(images, Tensor) and images.dim() == 4 else None
 
 def _no_grid(layout, out, name, images):
     size = "×".join(map(str, picture_size(images) or ("square",)))
     return (f"layer {name!r} gives {list(out.shape)}: without {layout.prefix_tokens} prefix tokens that are "
-            f"{out.shape[1] - layout.prefix_tokens} positions, which make no grid of {size} pictures: give {TOKENS}; "
+            f"{out.shape[1] - layout.prefix_tokens} positions, which make no grid of {size} images: give {TOKENS}; "
             "a network that drops tokens in training cannot be inhibited while it does")
 
 # %% ../nbs/055_layouts.ipynb #e28d02ff
@@ -94,16 +94,16 @@ def check_output(layout:Layout,
                  name:str, # of the layer
                  images:Tensor|None=None, # what the network was given; None: not known
                 ):
-    "ValueError where an output cannot be in this layout, or its first dimension is not the pictures."
+    "ValueError where an output cannot be in this layout, or its first dimension is not the images."
     if out.dim() != DIMENSIONS[layout.order]:
         other = "choose one with maps or tokens" if layout == NCHW else "choose another layer or another layout"
         raise ValueError(f"layer {name!r} gives {list(out.shape)}, not {MEANING[layout.order]}: {other}")
     if images is not None: check_batch(out.shape, name, len(images))
 
-def check_batch(shape, name:str, n:int): # of an output; of the layer; pictures
+def check_batch(shape, name:str, n:int): # of an output; of the layer; images
     "ValueError where the first dimension is something else, such as windows."
     if shape[0] == n: return
-    raise ValueError(f"layer {name!r} gives {list(shape)} for {n} pictures: its first dimension is not the pictures "
+    raise ValueError(f"layer {name!r} gives {list(shape)} for {n} images: its first dimension is not the images "
                      "(windows or parts of them?): choose another layer")
 
 def check_mask(mask:Tensor|None, # [B,C,H,W], any of them may be 1; None: nothing is damped
@@ -148,8 +148,8 @@ def by_class(module:nn.Module) -> str|None: # "NCHW", "NHWC", "NLC", "last" (NHW
     return DEFINED.get(type(module).__module__)
 
 # %% ../nbs/055_layouts.ipynb #eaf94c8d
-def _stretch(places, size): # two neighbouring dimensions of an output; of the picture
-    "How often one side is stretched against the other; 1: the positions have the shape of the picture."
+def _stretch(places, size): # two neighbouring dimensions of an output; of the image
+    "How often one side is stretched against the other; 1: the positions have the shape of the image."
     if 0 in places: return 1 if places[0] == places[1] else math.inf
     height, width = size or (1, 1)
     ratio = places[0] * width / (places[1] * height)
@@ -158,17 +158,17 @@ def _stretch(places, size): # two neighbouring dimensions of an output; of the p
 STRETCHED = 8 # more is none: strides of a network do not differ that much
 
 def by_shape(shape, # of an output [B,.,.,.]
-             size:tuple[int,int]|None, # of the picture; None: square
+             size:tuple[int,int]|None, # of the image; None: square
              is_sure:bool=False, # whether the other reading must be out of the question
             ) -> str|None: # "NCHW", "NHWC"; None: both could be, or none
-    "The layout in which the positions have the shape of the picture."
+    "The layout in which the positions have the shape of the image."
     exact = 1 if size is None or size[0] == size[1] else 1.25
     first, last = _stretch(shape[2:], size), _stretch(shape[1:3], size)
     if (first <= exact) == (last <= exact) or is_sure and max(first, last) <= STRETCHED: return None
     return "NCHW" if first <= exact else "NHWC"
 
 def by_two_sizes(shape, # of an output
-                 smaller, # of the output for a picture of half the height and width
+                 smaller, # of the output for an image of half the height and width
                 ) -> str|None: # "NCHW", "NHWC", "NLC"; "NCL": channels first, which is no layout of ours
     "The layout in which the positions are what became fewer."
     if len(shape) != len(smaller): return None
@@ -177,9 +177,9 @@ def by_two_sizes(shape, # of an output
     return {(4, (2, 3)): "NCHW", (4, (1, 2)): "NHWC", (3, (1,)): "NLC", (3, (2,)): "NCL"}.get((len(shape), shrunk))
 
 def prefix_tokens(n:int, # tokens
-                  size, # of the picture
+                  size, # of the image
                   declared:int|None, # what the network says; None: nothing
-                  smaller:int|None, # tokens for a picture of half the height and width; None: not known
+                  smaller:int|None, # tokens for an image of half the height and width; None: not known
                  ) -> int|None: # None: not certain
     "How many of the tokens are no positions: none, or as many as the network says, whichever fits."
     options = {0, declared} if declared is not None else {0} if smaller is not None else set()
@@ -202,7 +202,7 @@ def declared_tokens(model:nn.Module,
     return None
 
 class Shapes:
-    "What layers give for two pictures and, where that is asked, for a quarter of each."
+    "What layers give for two images and, where that is asked, for a quarter of each."
     def __init__(self,
                  look, # (images, seen): a forward pass that leaves in `seen`, by layer, a list of the shapes it gave
                  images:Tensor, # [B,3,H,W]
@@ -241,7 +241,7 @@ def _order(model, name, shapes, is_sure): # as `find_layout`
     has_tokens = declared_tokens(model, name) is not None  # [B,heads,N,N] are no maps, though they look like some
     by_look = by_shape(shape, shapes.size, is_sure) if len(shape) == 4 and not has_tokens else None
     if by_look == "NHWC" and known == "last": return by_look  # a LayerNorm may stand elsewhere, too
-    smaller = shapes.smaller(name)  # a look alone may deceive: maps need not have the shape of the picture
+    smaller = shapes.smaller(name)  # a look alone may deceive: maps need not have the shape of the image
     if smaller and smaller != shape: return by_two_sizes(shape, smaller)
     return by_look
 
@@ -251,7 +251,7 @@ def find_layout(model:nn.Module,
                 order:str|None=None, # "NLC": only the prefix tokens are asked for
                 is_sure:bool=True, # as for `by_shape`, where no second size tells
                ) -> Layout:
-    "The layout by class, by shape or by two sizes of picture. ValueError, which asks for it, where none is certain."
+    "The layout by class, by shape or by two sizes of image. ValueError, which asks for it, where none is certain."
     shape = shapes.seen[name][0]
     check_batch(shape, name, len(shapes.images))
     order = order or _order(model, name, shapes, is_sure)

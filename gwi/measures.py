@@ -77,8 +77,8 @@ def average_precisions(scores, # [N,K]
     values = {name: 100 * _named_precision(name, scores[:, k], labels[:, k]) for k, name in enumerate(classes)}
     absent = [name for name, value in values.items() if np.isnan(value)]
     values = {name: value for name, value in values.items() if name not in absent}
-    if not values: raise ValueError("average precision: no picture shows any of the classes")
-    if absent: progress(f"average precision: left out, for no picture shows them: {', '.join(absent)}")
+    if not values: raise ValueError("average precision: no image shows any of the classes")
+    if absent: progress(f"average precision: left out, for no image shows them: {', '.join(absent)}")
     mean = record("clean", 0, np.mean(list(values.values())), len(labels), "map")
     return [mean, *(record(name, 0, value, len(labels), "ap") for name, value in values.items())]
 

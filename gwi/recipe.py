@@ -74,7 +74,7 @@ def layer_for(method:Method, net:nn.Module,
 
 # %% ../nbs/318_recipe.ipynb #cdca3aaa
 RATES = {"sgd": 0.005, "adam": 1e-4}  # of a batch of 64 (our choice)
-LARGE = 64       # pixels; larger pictures in files are cut by `crop_scale`, others shifted by `crop_padding`
+LARGE = 64       # pixels; larger images in files are cut by `crop_scale`, others shifted by `crop_padding`
 CROP_SCALE = 0.4 # smallest share of the area (our choice; 0.08 is a training from scratch's)
 
 _AUGMENT = dict(flip=False, mixup_alpha=1.0, cutmix_alpha=1.0, erasing_p=0.5, augmix_severity=3.0, jsd_weight=12.0)

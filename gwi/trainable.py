@@ -59,10 +59,10 @@ def _trainable(images): # -> Images or Files, as batches are made of
                    images)
 
 def training_images(data, # in any form of `gwi.data.inputs`, or a path of `gwi.data.given`
-                    *, size:int|None=None, # side of pictures that have sizes of their own, pixels
+                    *, size:int|None=None, # side of images that have sizes of their own, pixels
                     classes=None, # names, label by label; None: the data's own
                     splits:str|None=None, # of a folder: "TRAIN,TEST"; "": all folders are classes
-                    usual:int|None=None, # side of pictures that are not squares of one size; None: 224
+                    usual:int|None=None, # side of images that are not squares of one size; None: 224
                    ) -> Inputs:
     "Images to learn from. ValueError or FileNotFoundError says what cannot be used, and why."
     if isinstance(data, (str, Path)): found = _of_folder(data, size, classes, splits, usual)

@@ -335,7 +335,7 @@ def fine_tune(model, # an nn.Module from images in [0,1] to logits, or what `gwi
               out=None, # a folder: an interrupted training goes on there; weights and settings when it is done
               like=None, part:str|None=None, # the file of the given weights: those in `out` have its names and its form
               device=None, # None: a GPU if there is one
-              workers:int=0, # processes that decode pictures
+              workers:int=0, # processes that decode images
               name:str|None=None, # of the network
               stop:int|None=None, # stop after this step (for tests of going on)
              ) -> Tuned:

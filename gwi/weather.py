@@ -45,7 +45,7 @@ def overlay_folder() -> Path: # the folder of the frost overlays
     folder = named or (spec and Path(spec.submodule_search_locations[0], "frost"))
     if folder and all(Path(folder, name).is_file() for name in OVERLAYS): return Path(folder)
     where = "not in the folder GWI_FROST" if named else "not installed"
-    raise FileNotFoundError(f"frost needs the pictures {OVERLAYS[0]} to {OVERLAYS[-1]}, which are {where}: pip install "
+    raise FileNotFoundError(f"frost needs the images {OVERLAYS[0]} to {OVERLAYS[-1]}, which are {where}: pip install "
                             "'gwi[frost]', or name the folder that holds them in GWI_FROST")
 
 # %% ../nbs/150_weather.ipynb #ce230f43

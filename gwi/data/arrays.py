@@ -92,7 +92,7 @@ def _check_cifar_labels(tree, split, part, n):
     "ValueError unless every image has a label from 0 to n - 1."
     low, high = part.labels.min(initial=0), part.labels.max(initial=0)
     if len(part.labels) == len(part.images) and 0 <= low <= high < n: return
-    raise ValueError(f"{tree.root}: {split}: {len(part.images)} pictures with {len(part.labels)} labels up to {high}; "
+    raise ValueError(f"{tree.root}: {split}: {len(part.images)} images with {len(part.labels)} labels up to {high}; "
                      f"one from 0 to {n - 1} for each is wanted")
 
 def read_cifar(tree:Tree, name:str, ending:str) -> tuple|None: # as for `cifar_files`; None: it is not there

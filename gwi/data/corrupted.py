@@ -220,7 +220,7 @@ def _matched(listing, name, severity, wanted, place) -> list: # of full names
     for kind, file in wanted:
         base = next(ordered[kind], None) if file is None else file
         if base not in folders[kind]:
-            reason = "has too few pictures" if file is None else f"has no {base}"
+            reason = "has too few images" if file is None else f"has no {base}"
             raise ValueError(f"{place}: {name}/{severity}/{kind} {reason}")
         files.append(folders[kind][base])
     return files
@@ -233,7 +233,7 @@ def _wanted(published, test, positions, classes) -> list: # (class, file or None
 
 # %% ../../nbs/data/240_corrupted.ipynb #708d2268
 def _check_classes(listing, classes, place):
-    "An error for pictures that are matched by their class alone, if they are of another data set's classes."
+    "An error for images that are matched by their class alone, if they are of another data set's classes."
     others = sorted({kind for _, _, kind in listing} - set(classes))
     if not others: return
     raise ValueError(f"{place}: holds the class {others[0]!r}{f' and {len(others) - 1} more' * (len(others) > 1)}, "
@@ -250,7 +250,7 @@ def _keep_files(place, to:Path, names, wanted, test, what, classes=None): # clas
     lists = {name: [_matched(listing, name, severity, wanted, place) for severity in range(1, 6)] for name in names}
     rows = [row for levels in lists.values() for row in levels]
     if len({tuple(os.path.basename(file) for file in row) for row in rows}) != 1:
-        raise ValueError(f"{place}: the corruptions or severities hold different pictures; is the set complete?")
+        raise ValueError(f"{place}: the corruptions or severities hold different images; is the set complete?")
     if not place.is_dir(): unpack(place, to/"files", {file for row in rows for file in row}.__contains__)
     for name, levels in lists.items():
         np.save(to/f"{name}.npy", np.array([[os.fsencode(file) for file in row] for row in levels]))
@@ -308,10 +308,10 @@ def fetch_corrupted(source:str, # "cifar10", "cifar100", "tiny-imagenet" or "ima
     "The published corrupted test set, for the chosen images, as large as the clean ones."
     published, positions = _published(source), np.asarray(positions, np.int64)
     if len(positions) and not 0 <= positions.min() <= positions.max() < len(test):
-        raise ValueError(f"positions {positions.min()} to {positions.max()}: the test set has {len(test)} pictures")
+        raise ValueError(f"positions {positions.min()} to {positions.max()}: the test set has {len(test)} images")
     if published.paired and not published.arrays and not isinstance(test, Files):
-        raise ValueError(f"{published.name}: its pictures are matched by name; "
-                         "the clean test pictures must be files (data.streamed: true)")
+        raise ValueError(f"{published.name}: its images are matched by name; "
+                         "the clean test images must be files (data.streamed: true)")
     place = _place(published, names, path, mirror, downloads, official)
     progress(f"{published.name}: terms: {published.licence}")
     what, md5 = _known(published, place, official)

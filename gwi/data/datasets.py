@@ -83,7 +83,7 @@ def subset(labels, # int64 [N] or int8 [N,K]
     if per_class is None and not 0 < share <= 100:
         raise ValueError(f"share: {share!r} is not a percentage above 0 and up to 100")
     if per_class is not None and per_class < 1:
-        raise ValueError(f"per_class: {per_class!r} is not a number of pictures from 1 up")
+        raise ValueError(f"per_class: {per_class!r} is not a number of images from 1 up")
     of_class = kinds(labels)
     keys = uniform(seed_for(seed, "subset"), torch.arange(len(of_class)), 1)[:, 0].numpy()
     sizes = np.bincount(of_class)
@@ -178,11 +178,11 @@ def _check_layout(places, # of images and classes
         raise ValueError(f"{path}: no {split}/<class>/ folders; wanted: train/<class>/* and test/<class>/*")
     for split, kind in sorted({(p.split, p.kind) for p in places}):
         if (split, kind) not in filled:
-            raise ValueError(f"{path}: class {kind!r} is empty: no picture in {split}/{kind}")
+            raise ValueError(f"{path}: class {kind!r} is empty: no image in {split}/{kind}")
         other = SPLITS[split == "train"]
         if (other, kind) not in filled:
             raise ValueError(f"{path}: class {kind!r} is in {split} but missing in {other}: "
-                             f"no picture in {other}/{kind}")
+                             f"no image in {other}/{kind}")
 
 # %% ../../nbs/data/220_datasets.ipynb #789876dd
 def _is_there(path):
@@ -218,7 +218,7 @@ def _in_groups(work, # called with lists of up to 64 items
                what:str): # for the progress lines
     "Call `work` in threads while the items come in."
     def say(n_groups):
-        if n_groups % 100 == 0: progress(f"{what}: {64 * n_groups:,} pictures")
+        if n_groups % 100 == 0: progress(f"{what}: {64 * n_groups:,} images")
 
     items, jobs = iter(items), os.cpu_count()
     groups = iter(lambda: list(islice(items, 64)), [])
@@ -382,6 +382,6 @@ def brought(parts:list, # training and test images, as `index` lists them or in 
     if not streamed: return in_memory(parts, what) if are_files else parts
     if not are_files:
         raise ValueError("data.streamed: this source fits in memory; "
-                         "only pictures in files, as of 'folder', are streamed")
+                         "only images in files, as of 'folder', are streamed")
     return [_listed(part, what) if part.root.is_dir() else _extracted(part, to/"files"/split, what)
             for part, split in zip(parts, SPLITS)]

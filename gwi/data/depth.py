@@ -47,15 +47,15 @@ def whites(spans:dict, # kind of `depth_of` -> (smallest, largest value) over al
           ) -> dict: # kind -> the value that is white
     "What is white in each kind of deep image. ValueError: the range cannot be known."
     try: found = {kind: _white(kind, *spans[kind]) for kind in spans if kind != "RGB"}
-    except ValueError as e: raise ValueError(f"{place}: {e}; save the pictures as 8 or 16 bits a channel") from e
+    except ValueError as e: raise ValueError(f"{place}: {e}; save the images as 8 or 16 bits a channel") from e
     if "RGB" not in spans or spans["RGB"][1] > 63: return found
-    raise ValueError(f"{place}: colour pictures of 16 bits a channel that use the lower 14 at most, of which only the "
+    raise ValueError(f"{place}: colour images of 16 bits a channel that use the lower 14 at most, of which only the "
                      "upper 8 can be read here: they would be black; save them as 8 bits a channel")
 
 def said(found:dict) -> list[str]: # sentences
     "What was found, for people."
     names = {"I": "whole numbers of more than 8 bits", "F": "floats"}
-    return [f"pictures hold {names[kind]}: {white:g} is taken for white, as the largest value of "
+    return [f"images hold {names[kind]}: {white:g} is taken for white, as the largest value of "
             f"{f'{BITS[white]} bits' if white in BITS else '[0,1]'}" for kind, white in found.items()]
 
 # %% ../../nbs/data/213_depth.ipynb #a8b2e0e5

@@ -24,7 +24,7 @@ def _source(data) -> Source: # settings as for `fetch`
     if not source:
         raise ValueError(f"data.source: {data.source!r} is none of {', '.join(SOURCES)}")
     if not data.official and not data.name.endswith("-standin"):
-        raise ValueError("data.official: false is for other pictures in the official layout, "
+        raise ValueError("data.official: false is for other images in the official layout, "
                          f"and data.name must say so: call it {data.name + '-standin'!r}, not {data.name!r}")
     if data.streamed and not source.streamable:
         raise ValueError(f"data.streamed: the source {source.name!r} fits in memory; "
@@ -67,7 +67,7 @@ def where_from(data, # settings as for `fetch`
               ) -> str: # Markdown
     "Where somebody with a network has the images of a study from."
     source = _source(data)
-    if not data.official: return "made of other pictures, which lie beside some copies of the project"
+    if not data.official: return "made of other images, which lie beside some copies of the project"
     if source.files: return ", ".join(f"[{file.name}]({file.url})" for file in source.files)
     if source.home: return f"on request from {source.home}, then `DATA=` the folder that holds `{source.name}/`"
     return "your own folder or archive" if source.own else source.licence

@@ -351,7 +351,7 @@ def read(path, # a folder, an archive, or a table; relative: from here
          *, splits:str|None=None, # "TRAIN,TEST" or "TEST": folders; "": all folders are classes; None: by their names
          label:str|None=None, # the column of labels, in tables that have several
          clean=None, # of a corrupted set without labels.npy: the clean test set, a path or `Images`
-         usual:int=224, # side of pictures that are not squares of one size
+         usual:int=224, # side of images that are not squares of one size
         ) -> Given:
     "What a path holds. FileNotFoundError, or ValueError that names the thing and the remedy, before work."
     path = Path(path).expanduser().absolute()

@@ -25,7 +25,7 @@ from .given import Scaled, of_size, read
 from .streaming import Files, Images, Loader, fit
 
 # %% ../../nbs/data/243_inputs.ipynb #52b98a2d
-def _as_array(image): # a picture of Pillow's, a tensor or an array -> array
+def _as_array(image): # an image of Pillow's, a tensor or an array -> array
     if isinstance(image, Image.Image): return np.asarray(image.convert("RGB"))
     return image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
 
@@ -112,7 +112,7 @@ class Items:
     size: int             # height, pixels
     scale: float          # from `scale_of`
     sides: tuple          # height and width that all images must have
-    is_fitted: bool = False # whether pictures are cropped and scaled to it
+    is_fitted: bool = False # whether images are cropped and scaled to it
 
     def __len__(self): return len(self.labels)
 
@@ -199,7 +199,7 @@ def of_arrays(images, labels, classes=None, name:str="images") -> Inputs:
     return Inputs(Images(as_pixels(images, scale), labels), _classes_for(labels, classes), name, tuple(notes), is_named)
 
 # %% ../../nbs/data/243_inputs.ipynb #962f5629
-def of_dataset(dataset, size:int|None=None, # of the pictures; None: as they are
+def of_dataset(dataset, size:int|None=None, # of the images; None: as they are
                classes=None, name:str|None=None) -> Inputs:
     "A data set that can be asked for items."
     if not len(dataset): raise ValueError("there are no images: the data set is empty")
@@ -282,10 +282,10 @@ def of_path(path, size:int|None=None, # of photographs; None: their own if all a
 
 # %% ../../nbs/data/243_inputs.ipynb #1a01fc01
 def inputs(data, # as in the table above, or what this function gave
-          *, size:int|None=None, # side of pictures that have sizes of their own, pixels
+          *, size:int|None=None, # side of images that have sizes of their own, pixels
           classes=None, # names, label by label; None: the data's own
           name:str|None=None, # of the data
-          usual:int|None=None, # side of pictures in a folder that are not squares of one size; None: 224
+          usual:int|None=None, # side of images in a folder that are not squares of one size; None: 224
          ) -> Inputs:
     "Images in the form that is measured. ValueError or FileNotFoundError says what cannot be used, and why."
     if isinstance(data, Inputs): return data

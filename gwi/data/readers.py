@@ -63,8 +63,8 @@ def _idx(path, ndim:int) -> np.ndarray: # uint8
 
 def _check_pairs(file, n_images:int, labels, n:int|None):
     "An error unless there is a label from 0 to 9 for each image, and `n` images (None = any number)."
-    if n_images != len(labels): raise ValueError(f"{file}: {n_images} pictures, but {len(labels)} labels")
-    if n and n_images != n: raise ValueError(f"{file}: {n_images} pictures, the official file has {n:,}")
+    if n_images != len(labels): raise ValueError(f"{file}: {n_images} images, but {len(labels)} labels")
+    if n and n_images != n: raise ValueError(f"{file}: {n_images} images, the official file has {n:,}")
     if n_images and not 0 <= labels.min() <= labels.max() < 10:
         raise ValueError(f"{file}: the labels are {labels.min()} to {labels.max()}; there are 0 to 9")
 
@@ -94,7 +94,7 @@ def _mat(path, n:int|None) -> Images:
             raise ValueError(f"X is {images.dtype} {mat['X'].shape}, not uint8 [32,32,3,N]")
     except FileNotFoundError: raise
     except Exception as e: # the reader raises whatever it likes
-        raise ValueError(f"{path}: no MATLAB file with the pictures X and the labels y ({e})") from e
+        raise ValueError(f"{path}: no MATLAB file with the images X and the labels y ({e})") from e
     if mat["y"].min() < 1 or mat["y"].max() > 10:
         raise ValueError(f"{path}: the labels are {mat['y'].min()} to {mat['y'].max()}; there are 1 to 10")
     _check_pairs(path, len(images), labels, n)
@@ -112,7 +112,7 @@ def svhn(files, # train_32x32.mat, test_32x32.mat
 def _checked(dataset:Dataset, counts, file) -> Dataset:
     "An error unless the data set has the official numbers (None = any)."
     numbers = len(dataset.classes), len(dataset.train), len(dataset.test)
-    for n, wanted, what in zip(numbers, counts or (), ("classes", "training pictures", "test pictures")):
+    for n, wanted, what in zip(numbers, counts or (), ("classes", "training images", "test images")):
         if wanted and n != wanted: raise ValueError(f"{file}: {n:,} {what}, the official data set has {wanted:,}")
     return dataset
 
@@ -175,7 +175,7 @@ def cub200(archive, # CUB_200_2011.tgz
     position = {kind: k for k, kind in enumerate(classes)}
     for i, file in images.items():
         if labels.get(i) in position and split.get(i) in ("0", "1"): continue
-        raise ValueError(f"{archive}: picture {i} ({file}) has the class {labels.get(i)} and the split {split.get(i)}; "
+        raise ValueError(f"{archive}: image {i} ({file}) has the class {labels.get(i)} and the split {split.get(i)}; "
                          "its lists are damaged")
     def part(side):
         chosen = [i for i in images if split[i] == side]

@@ -50,7 +50,7 @@ def readable(name:str, # of the image
     try: yield
     except Exception as e: # Pillow's decoders raise whatever they like on broken files
         reason = _reason(e, name)
-        raise ValueError(f"{name}: this picture cannot be read ({reason}); repair it or take it out") from e
+        raise ValueError(f"{name}: this image cannot be read ({reason}); repair it or take it out") from e
 
 # %% ../../nbs/data/215_streaming.ipynb #89453a83
 def opened(source, # path or file object

@@ -172,7 +172,7 @@ def _whole(profile): # the stages of a profile of one study
         stages["fetch"]["deps"] = [*stages["fetch"]["deps"], f"{home}/images.json"]
     return {f"{home}/dvc.yaml": _text(stages, "params.yaml", f"The pipeline of {home}/params.yaml.")}
 
-def _shown_alone(stages): # tables and figures, of rows without arrays for pictures
+def _shown_alone(stages): # tables and figures, of rows without arrays for images
     shown = {name: stages[name] for name in ("tables", "figures")}
     for stage in shown.values(): stage["deps"] = [dep for dep in stage["deps"] if not dep.endswith("/explain")]
     return shown

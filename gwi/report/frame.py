@@ -41,7 +41,7 @@ def html_table(lines:list, # header, then rows; every cell is HTML
 # %% ../../nbs/report/376_frame.ipynb #c87fad40
 def _lean(svg:str, # a file of matplotlib's
           prefix:str, # of its names
-         ) -> str: # the same picture
+         ) -> str: # the same image
     "An SVG without what a page does not need."
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", svg[svg.index("<svg"):], flags=re.S)
     svg = re.sub(r'\bd="[^"]*"', lambda m: re.sub(r"(\.\d\d)\d+", r"\1", " ".join(m[0].split())), svg)

@@ -30,7 +30,7 @@ class Report:
     rows: pd.DataFrame # the project's tidy rows
     answers: dict      # protocol -> {"indices", "labels", ...}, see below
     about: dict        # name, data, network, classes, severities, plan, findings, seconds, ...
-    examples: dict = field(default_factory=dict) # of failures, with pictures: see `gwi.examples`; {}: none
+    examples: dict = field(default_factory=dict) # of failures, with images: see `gwi.examples`; {}: none
 
     @property
     def name(self) -> str: return self.about["name"]
