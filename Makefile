@@ -159,7 +159,7 @@ lock: install  ## compile requirements.lock anew from settings.ini; what is lock
 	@.venv/bin/uv pip compile -q setup.py --extra dev --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --no-header -o requirements.lock
 
-clean:  ## delete what can be made again: environment, caches, pictures and weights of the profiles
+clean:  ## delete what can be made again: environment, caches, images and weights of the profiles
 	@rm -rf .venv .cache .dvc/cache .dvc/tmp data/small
 	@for file in profiles/*.yaml; do rm -rf "data/$$(basename "$$file" .yaml)"; done
 	@for folder in data/*/; do if test -d "$$folder"; then echo "kept: $$folder (downloads, or not made here)"; fi; done

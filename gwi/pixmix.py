@@ -35,7 +35,7 @@ def _times(c, side): # complex [n] -> float [n,side,side]
 @cache
 def fractals(side:int, # pixels
             ) -> Tensor: # uint8 [NUMBER,3,side,side]
-    "The pictures that images are mixed with, from a seed of their own."
+    "What images are mixed with, from a seed of its own."
     u = uniform(seed_for(0, "fractals"), torch.arange(NUMBER), 8)
     angle = 2 * math.pi * u[:, 0]
     turn = torch.polar(torch.ones_like(angle), angle)

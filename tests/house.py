@@ -301,6 +301,14 @@ def tutorials():
         if not guarded and not re.search(alone, first): yield f"{near(file)}: and without a clone?"
 
 
+def words():
+    "Prose says image where it means one; `pictures/` is a folder."
+    picture = re.compile(r"(?<![\w/<])pictures?\b(?![/_>])", re.I)
+    for file, cells in notebooks().items():
+        prose = ((n, cell.source) for n, cell in enumerate(cells, 1) if cell.cell_type == "markdown")
+        yield from (f"{near(file)}:1: cell {n}: {found}" for n, text in prose for found in picture.findall(text))
+
+
 def trusted():
     "Code of others runs nowhere but where SECURITY.md says, and the rule knows it when it sees it."
     yield from executions(modules())
@@ -321,6 +329,7 @@ RULES = {
     "nothing is grafted onto a class": grafts,
     "no module uses another's private names": private_names,
     "tutorials say how long they take, and run or say why not without a clone": tutorials,
+    "prose says images, not pictures": words,
     "code of others runs nowhere but where SECURITY.md says": trusted,
     f"at least {DEMONSTRATED} % of the exported cells are demonstrated": demonstrated,
 }

@@ -72,22 +72,24 @@ def expected_rows(s) -> dict: # (run, protocol) -> stage that writes it
     return {(file.parent.name, file.stem): stage for file, stage in expected_files(s).items() if file.suffix == ".csv"}
 
 # %% ../../nbs/pipeline/385_stages.ipynb #ed9bb870
-_IMAGES = ("streams", "data.catalogue", "data.depth", "data.download", "data.streaming", "data.packed", "data.datasets",
-           "data.cifar", "data.readers", "tools.standins")
+_CORRUPTIONS = ("filters", "weather", "bar", "blurs", "corruption")
+_IMAGES = ("streams", *_CORRUPTIONS, "data.catalogue", "data.depth", "data.download", "data.bounded", "data.layout",
+           "data.streaming", "data.packed", "data.datasets", "data.cifar", "data.readers", "tools.standins")
 _ROWS = ("settings", "params", "rows", "seal", "pipeline.stages", "pipeline.results")
-_TABLES = (*_ROWS, "pipeline.standing", "report.naming", "report.reading", "report.codes", "report.tables",
-           "report.inference", "report.comparing", "answers", "report.wording", "report.claims")
+_TABLES = (*_ROWS, "data.catalogue", "methods", "protocols", "pipeline.standing", "report.naming", "report.escaping",
+           "report.cost", "report.reading", "report.codes", "report.tables", "report.inference", "report.comparing",
+           "answers", "report.wording", "report.claims")
 TEXTS = {"tables": "report/texts.yaml", "figures": "report/texts.yaml"}  # stage -> wordings that it writes
 CODE = {
     "fetch": (*_IMAGES, "data.fetch"),
-    "corrupt": (*_IMAGES, "data.arrays", "filters", "weather", "bar", "blurs", "corruption", "data.corrupted"),
+    "corrupt": (*_IMAGES, "data.arrays", "data.corrupted"),
     "train": RAN_THROUGH["training-pgd"],
     "anatomy": RAN_THROUGH["anatomy"],  # no stage: of the trainings whose gradients are looked at
     **{protocol: RAN_THROUGH[protocol] for protocol in EVALUATIONS},
     "evaluate": tuple(dict.fromkeys(module for protocol in EVALUATIONS for module in RAN_THROUGH[protocol])),
     "rows": _ROWS,
     "tables": _TABLES,
-    "figures": (*_TABLES, "report.figures", "report.anatomy", "report.effects"),
+    "figures": (*_TABLES, "report.lettering", "report.figures", "report.anatomy", "report.effects"),
 }  # stage -> modules
 
 # %% ../../nbs/pipeline/385_stages.ipynb #ed9bb872

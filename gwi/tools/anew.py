@@ -165,9 +165,9 @@ def drawn(units:list[Unit],
 def check_images(s:params.Settings, home:Path):
     "FileNotFoundError where the images of a profile are not at hand."
     if s.data.path and not (home / s.data.path).exists():
-        raise FileNotFoundError(f"{s.data.path}: not there; the pictures of {s.data.name} are needed")
+        raise FileNotFoundError(f"{s.data.path}: not there; the images of {s.data.name} are needed")
     if not s.data.path and not is_at_hand(s.data, home / "data" / "downloads"):
-        raise FileNotFoundError(f"the pictures of {s.data.name} are not here; name the folder that holds them: "
+        raise FileNotFoundError(f"the images of {s.data.name} are not here; name the folder that holds them: "
                                 "make verify DATA=…")
 
 def prepared_dataset(s:params.Settings, home:Path) -> datasets.Dataset:

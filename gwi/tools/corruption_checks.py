@@ -48,7 +48,7 @@ def small_fixed(images:np.ndarray, # uint8 [N,32,32,3], or 64
     for name in FORMULAS:
         ours = [corruption.corrupt(images, name, s, constants=which) for s in severities]
         theirs = [by_formula(images, name, constants_of(name, s, published)) for s in severities]
-        source = f"formula; {len(images)} pictures, severities {severities}"
+        source = f"formula; {len(images)} images, severities {severities}"
         yield levels_apart(f"{title} {name}", np.concatenate(ours), np.concatenate(theirs), source)
 
 def imagenet_fixed(images:np.ndarray, # uint8 [N,224,224,3]
@@ -59,7 +59,7 @@ def imagenet_fixed(images:np.ndarray, # uint8 [N,224,224,3]
         return by_formula(images, name, np.atleast_1d(corruption.IMAGENET[name][s - 1]))
     for name in FORMULAS:
         ours = [corruption.corrupt(images, name, s, constants="imagenet") for s in severities]
-        source = f"{'formula' if name in OTHERWISE else 'imagecorruptions'}; {len(images)} pictures of 224 pixels"
+        source = f"{'formula' if name in OTHERWISE else 'imagecorruptions'}; {len(images)} images of 224 pixels"
         others = np.concatenate([theirs(name, s) for s in severities])
         yield levels_apart(f"ImageNet {name}", np.concatenate(ours), others, source)
 
@@ -122,7 +122,7 @@ def motion_angles(n:int, # draws
 def angle_rows(n:int=400): # yields rows
     "The angles against U(-45, 45) degrees (CIFAR-C and ImageNet-C generators)."
     a, std, note = motion_angles(n), 90 / math.sqrt(12), "degrees; U(-45, 45); 3 standard errors"
-    precision = f"degrees; {n} pictures; seen to about 1 degree"
+    precision = f"degrees; {n} images; seen to about 1 degree"
     yield compared("motion_blur: largest angle", np.abs(a).max(), 45, 1.5, precision)
     yield compared("motion_blur: mean angle", a.mean(), 0, 3 * std / math.sqrt(n), note)
     yield compared("motion_blur: std of the angle", a.std(), std, 3 * std * math.sqrt(0.2 / n), note)
@@ -169,14 +169,14 @@ def sample_rows(n:int=32, n_small:int=200, severities=(1, 3, 5), names=OF_PACKAG
     images, which = natural_images(n_small), f"severities {severities}"
     for name in ("elastic_transform", "frost"):
         ours, theirs = (partial(f, images, name) for f in (corruption.corrupt, by_random_formula))
-        note = f"formula; {len(images)} pictures, {which}"
+        note = f"formula; {len(images)} images, {which}"
         yield two_samples(f"CIFAR {name}: change", images, ours, theirs, severities, note)
     images = crops(n, 224)
     for name in names:
         ours = partial(corruption.corrupt, images, name, constants="imagenet")
         theirs = partial(by_package, images, name)
         yield two_samples(f"ImageNet {name}: change", images, ours, theirs, severities,
-                          f"imagecorruptions; {n} pictures of 224 pixels, {which}",
+                          f"imagecorruptions; {n} images of 224 pixels, {which}",
                           rounding=0.5 if name == "motion_blur" else 0.0)
 
 def random_corruptions(options): # yields rows

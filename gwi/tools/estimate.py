@@ -217,7 +217,7 @@ def image_counts(s) -> tuple[int, int]: # training and test images
     most = s.data.n_train, s.data.n_test
     known = N_IMAGES.get(s.data.source, most) if s.data.official else (500, 50)
     if None in known:
-        raise paths.ConfigError(f"the number of pictures of {s.data.name} is not known before they are there: "
+        raise paths.ConfigError(f"the number of images of {s.data.name} is not known before they are there: "
                                 "run python -m gwi.pipeline fetch first")
     return tuple(min(n, limit or n) for n, limit in zip(known, most))
 
@@ -316,7 +316,7 @@ def gpu_text(s:params.Settings) -> str:
     return "\n".join([*lines, ""])
 
 # %% ../../nbs/tools/560_estimate.ipynb #5e4d17ee
-NOT_COUNTED = ("Not counted: downloads, the decoding of streamed pictures, DVC's own start and waiting "
+NOT_COUNTED = ("Not counted: downloads, the decoding of streamed images, DVC's own start and waiting "
                "(seconds a stage), memory shared by stages side by side. "
                "AutoAttack is counted as if every image withstood it.")
 

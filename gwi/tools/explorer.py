@@ -83,7 +83,7 @@ def _option(value, words): return f'<option value="{html.escape(value)}">{html.e
 
 def explorer(shown:dict # profile -> (Settings, rows) of the study whose errors it shows
             ) -> str: # Markdown
-    "The page: choices, two images, an own picture, differences."
+    "The page: choices, two images, an own image, differences."
     form = static_file("explorer.html").read_text(encoding="utf-8").format(
         corruptions="".join(_option(name, label(name)) for name in EXPLORED), first=EXPLORED[0],
         profiles="".join(_option(p, f"{label(s.data.name)} ({p})") for p, (s, _) in shown.items()),

@@ -136,7 +136,7 @@ def corrupted_images(images:Images, name:str, severity:int, # 1 to 5
     found, labels = read_corrupted(folder, name)
     if not np.array_equal(labels[:len(images)], images.labels):
         raise ValueError(f"{Path(folder).name}: its labels are not those of the test set: "
-                         "is it the corrupted set of other pictures?")
+                         "is it the corrupted set of other images?")
     return Images(np.asarray(found[severity - 1][:len(images)]), images.labels)
 
 # %% ../../nbs/tools/535_fidelity.ipynb #43f5a87e
@@ -155,7 +155,7 @@ def error_row(what:str, condition:str, classes:int,
     for key, value in wanted.items(): known = known[known[key] == value]
     known, n = known.iloc[0], len(errors)
     tolerance = 0.05 if official else 2 * errors.std() / math.sqrt(n)
-    note = f"per cent; {n:,} pictures{'' if official else '; two standard errors'}; {known.source}"
+    note = f"per cent; {n:,} images{'' if official else '; two standard errors'}; {known.source}"
     return compared(what, errors.mean(), known.value, tolerance, note)
 
 # %% ../../nbs/tools/535_fidelity.ipynb #54aa0007
@@ -173,7 +173,7 @@ def group_rows(net, images:Images, batch:int=50): # yields rows
     "Saturation and groups at the paper's layer, on the true labels."
     is_flat, is_inhibited, sizes = _look_at_groups(net, images, batch)
     def share(a): return 100 * a.double().mean().item()
-    note = f"{len(images)} test pictures"
+    note = f"{len(images)} test images"
     yield reported("samples whose gradient saturates", share(is_flat.all(1)),
                    f"per cent; std of every group's map below 1e-7; {note}")
     yield reported("groups that are inhibited", share(is_inhibited), f"per cent; importance above 0; {note}")
@@ -266,7 +266,7 @@ ARGUMENTS = {
                    "folder, or a folder that the pipeline fetched (default: downloaded)"),
     "--data-c": dict(type=Path, metavar="FOLDER", help="weights: the unpacked official CIFAR-10-C or CIFAR-100-C "
                      "(default: regenerated)"),
-    "--images": dict(type=int, metavar="N", help="weights: the first N test pictures (default: all)"),
+    "--images": dict(type=int, metavar="N", help="weights: the first N test images (default: all)"),
     "--out": dict(type=Path, metavar="FILE", help="write the rows as CSV")}
 
 def main(argv=None) -> int: # exit status

@@ -133,12 +133,12 @@ def beside_foolbox(what:str, net, x:Tensor, y:Tensor, eps:float, steps:int,
     fgsm, pgd = attack.fgsm(net, x, y, eps), attack.pgd(net, x, y, eps, steps=steps)
     for name, ours, theirs in (("FGSM", fgsm, points[:1]), (f"PGD-{steps}", pgd, points)):
         d = from_nearest(ours, theirs).abs()
-        note = f"eps {eps * 255:.0f}/255; {len(x)} pictures; largest difference of a value {d.max():.1e}"
+        note = f"eps {eps * 255:.0f}/255; {len(x)} images; largest difference of a value {d.max():.1e}"
         yield compared(f"{what}, {name}: values that differ", 100 * (d > 1e-6).double().mean().item(), 0, share,
                        f"per cent; foolbox; {note}")
         different, broken = _answers_apart(net, ours, theirs, y)
         yield compared(f"{what}, {name}: decisions that differ", different, 0, 0,
-                       f"pictures; foolbox; {broken} of {len(x)} are broken")
+                       f"images; foolbox; {broken} of {len(x)} are broken")
 
 def attacks(options, n:int=100, steps:int=20): # yields rows
     "FGSM and PGD against foolbox, on the same points."
@@ -172,7 +172,7 @@ def mixture_row(images:np.ndarray) -> dict: # a row
     batch, indices, key = as_batch(images), torch.arange(len(images)), seed_for(0, "fidelity/augmix")
     ours = augment.augmix(batch.to(device()), key, indices.to(device())).cpu()
     d = 255 * (ours - pil_augmix(batch, key, indices)).abs()
-    note = (f"{len(images)} pictures; {(d < 0.01).double().mean():.2%} of the values equal, "
+    note = (f"{len(images)} images; {(d < 0.01).double().mean():.2%} of the values equal, "
             f"largest difference {d.max():.1f} grey levels")
     beyond = 100 * (d > 1).double().mean().item()
     return compared("whole mix: values beyond one grey level", beyond, 0, 0.1, f"per cent; Pillow; {note}")
@@ -184,7 +184,7 @@ def augmix_rows(options, n:int=500): # yields rows
     sign = 1 - 2 * (uniform(6, indices, 1)[:, 0] > 0.5).double()[:len(images)]
     for name in augment.OPERATIONS:
         ours, theirs = both_ways(name, images, level, sign)
-        yield levels_apart(name, ours, theirs, f"Pillow; {len(images)} pictures", 1 if name in INTERPOLATING else 0)
+        yield levels_apart(name, ours, theirs, f"Pillow; {len(images)} images", 1 if name in INTERPOLATING else 0)
     yield mixture_row(images)
 
 # %% ../../nbs/tools/505_network_checks.ipynb #8344826f

@@ -161,7 +161,7 @@ def broken_links(out # folder of the site
     for file, of_page in parsed.items():
         name = file.relative_to(out)
         if FILES in name.parts: continue
-        if of_page.silent: faults.append(f"{name}: {of_page.silent} pictures without alt text")
+        if of_page.silent: faults.append(f"{name}: {of_page.silent} images without alt text")
         wrong = (_wrong_link(file, link, parsed) for link in sorted(of_page.links))
         faults += [f"{name}: {fault}" for fault in wrong if fault]
     return faults
@@ -200,13 +200,13 @@ def weighed(html:str, folder:Path) -> str: # of the page
 
 @functools.cache  # every page asks for all
 def _lies_at(picture:str, out:str) -> str|None: # of the sources; folder of the site
-    "The file of the site that a picture is a copy of."
+    "The file of the site that an image is a copy of."
     root, real = paths.root().resolve(), Path(picture).resolve()
     if not real.is_relative_to(root / "results"): return None
     file = f"{FILES}/{real.relative_to(root).as_posix()}"
     return file if Path(out, file).is_file() else None
 
-def _copied(builder): # name of a picture in _images -> the file of the site that it is a copy of
+def _copied(builder): # name of an image in _images -> the file of the site that it is a copy of
     places = {name: _lies_at(f"{builder.srcdir}/{file}", str(builder.outdir)) for file, name in builder.images.items()}
     return {name: file for name, file in places.items() if file}
 

@@ -73,7 +73,7 @@ COMPARISON_TITLES = {
     "networks": "Networks",
     "precision": "Training step under each precision, memory layout and optimiser; ratios: against float32, "
                  "channels last",
-    "streaming": "Streamed pictures: JPEG files cropped to 224 × 224, 2 workers while training",
+    "streaming": "Streamed images: JPEG files cropped to 224 × 224, 2 workers while training",
     "scaling": "Growth of the cost: exponent of the power law through the medians"}
 FIRST = ("vanilla step", "needed passes", "gwi step", "per-sample step", "slow reference", "grouping", "maps",
          "orthogonality", "operations, vanilla step", "operations, needed passes", "operations, gwi step",

@@ -41,7 +41,7 @@ def _members(shared, name:str): # yields (PurePosixPath, bytes)
     "The files of one of the archives, in its order."
     archive = _shared(shared)/f"{name}.tar.xz"
     if not archive.is_file():
-        raise FileNotFoundError(f"{archive}: missing; stand-ins are made of these real pictures, "
+        raise FileNotFoundError(f"{archive}: missing; stand-ins are made of these real images, "
                                 "so without them take the official files")
     for member, content in archive_members(archive):
         if content: yield PurePosixPath(member), content

@@ -176,7 +176,7 @@ def verify_profile(profile:str, say) -> bool: # whether all is well
 
 # %% ../../nbs/tools/540_verify.ipynb #50e1c987
 LONGEST = 900  # seconds of a training without MINUTES
-LARGER = ("cifar10-cpu", "cifar10-long", "cifar10-wide", "cifar10-tune")  # need the pictures of CIFAR-10
+LARGER = ("cifar10-cpu", "cifar10-long", "cifar10-wide", "cifar10-tune")  # need the images of CIFAR-10
 
 class Desk:
     "Where units are computed: images are prepared once a profile, and each unit is told when it is done."
@@ -206,7 +206,7 @@ class Desk:
         self.verdicts.append(line["verdict"] == "agrees")
 
 # %% ../../nbs/tools/540_verify.ipynb #0cac68e9
-def _larger(desk): # profiles whose pictures are here
+def _larger(desk): # profiles whose images are here
     there = []
     for profile in LARGER:
         try: anew.check_images(desk.settings(profile), desk.home)
@@ -236,7 +236,7 @@ def verify_numbers(say, seed:str, # of the draw
     with anew.elsewhere() as home:
         desk = Desk(home, seed, say)
         say(f"computed anew, drawn by SEED={seed} (tolerance of trainings: 3 standard deviations over seeds or of a "
-            "share of so many pictures, at least a point; of evaluations: half a point):")
+            "share of so many images, at least a point; of evaluations: half a point):")
         if minutes is None:
             for unit in _usual(desk): desk.work(unit)
         else: anew.spend(anew.drawn(_whole_pool(desk), seed), 60 * minutes - (time.monotonic() - begin), desk.work)

@@ -34,7 +34,7 @@ const line = ([method, values], edge) => {
   return row;
 };
 
-// An own picture: the corruptions that need no more than pixels, by the definitions and constants of gwi.corruption.
+// An own image: the corruptions that need no more than pixels, by the definitions and constants of gwi.corruption.
 const gauss = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 
 const photons = mean => {  // Poisson, by products (Knuth 1969)
