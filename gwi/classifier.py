@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import devices
-from .networks import Foreign
+from .networks import Foreign, logits_of
 
 # %% ../nbs/184_classifier.ipynb #6286d714
 def order_of(outputs, # names of the network's outputs, in their order
@@ -42,14 +42,6 @@ class _Step(nn.Module):
         super().__init__()
         self.step = [step]
     def forward(self, images): return self.step[0](images)
-
-def _logits_of(answer) -> Tensor:
-    "The logits among what a network returns: itself, `.logits`, or the first of several."
-    if isinstance(answer, Tensor): return answer
-    if isinstance(getattr(answer, "logits", None), Tensor): return answer.logits
-    if isinstance(answer, dict) and isinstance(answer.get("logits"), Tensor): return answer["logits"]
-    if isinstance(answer, (tuple, list)) and answer and isinstance(answer[0], Tensor): return answer[0]
-    raise ValueError(f"the network returns a {type(answer).__name__}; logits [B,classes] are needed")
 
 def _buffer(value, name): # one number or three -> [1,c,1,1]
     value = torch.as_tensor(value, dtype=torch.float32).flatten()
@@ -92,7 +84,7 @@ class Classifier(nn.Module):
     def forward(self, images:Tensor) -> Tensor:
         images = self.prepared(images)
         own = next((p.dtype for p in self.inner.parameters() if p.is_floating_point()), torch.float32)
-        with self._precision(images, own): answer = _logits_of(self.inner(images.to(own)))
+        with self._precision(images, own): answer = logits_of(self.inner(images.to(own)))
         if self.probabilities: answer = answer.float().clamp(min=1e-30).log()
         if self.order is not None: answer = answer[:, self.order]
         return answer.float() if answer.dtype != torch.float64 else answer
@@ -113,12 +105,19 @@ def _device_of(model) -> torch.device|None:
     return next((t.device for t in (*model.parameters(), *model.buffers())), None)
 
 # %% ../nbs/184_classifier.ipynb #251c688a
+def _there(device) -> str:
+    "A device's name. ValueError: it is not here."
+    try: torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, TypeError) as e:
+        raise ValueError(f"device: {str(device)!r} is not here ({str(e).splitlines()[0]})") from None
+    return str(device)
+
 def device_for(model, # a network
                device=None, # as asked; None: a GPU that the network lies on, else the GPU if there is one
               ) -> str:
     "Where to measure a network."
     own = _device_of(model)
-    if device is not None: return str(device)
+    if device is not None: return _there(device)
     return str(own) if own is not None and own.type == "cuda" else devices.device()
 
 @contextmanager

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from numbers import Integral, Real
 from pathlib import Path
 
 import torch
@@ -185,7 +186,7 @@ def robustness(model, # a network or a function of a batch, or what `gwi.network
     names, radii = corruptions_named(corruptions), tuple(planning.radii_of(eps))
     levels, wanted = severities_of(severities), planning.attacks_named(attacks, seed)
     if wanted and wanted.library: needs("autoattack", "pyautoattack", by="autoattack")
-    _check_numbers(n, minutes)
+    _check_numbers(n, minutes, size, workers, dtype)
     if folder is not None: check_report_folder(folder)
     for one in names: check_corruption(one, 1, seed, constants or "cifar", final_jpeg)
     if transform is None and mean is None and std is None: mean, std = loaded.mean, loaded.std
@@ -208,10 +209,21 @@ def robustness(model, # a network or a function of a batch, or what `gwi.network
         with alone_in(folder) if folder else nullcontext():
             return _measure(seen, asked, limit, parts, workers, name or loaded.name, loaded.name)
 
-def _check_numbers(n, minutes):
-    if n is not None and (not isinstance(n, int) or n < 1):
+_DTYPES = torch.float32, torch.bfloat16, torch.float16 # that a network may compute in
+
+def _check_numbers(n, minutes, size, workers, dtype):
+    "ValueError for settings that are no such numbers."
+    def is_whole(value, low, high):
+        return isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high
+    if n is not None and not is_whole(n, 1, float("inf")):
         raise ValueError(f"n is {n!r}; a number of images is needed")
-    if minutes is not None and not minutes > 0: raise ValueError(f"minutes is {minutes!r}; it must be above 0")
+    is_number = isinstance(minutes, Real) and not isinstance(minutes, bool)
+    if minutes is not None and not (is_number and minutes > 0):
+        raise ValueError(f"minutes is {minutes!r}; it must be above 0")
+    if size is not None and not is_whole(size, 1, 4096):
+        raise ValueError(f"size is {size!r}; the side of images in pixels, 1 to 4096, is needed")
+    if not is_whole(workers, 0, 256): raise ValueError(f"workers is {workers!r}; a number of processes is needed")
+    if dtype not in (None, *_DTYPES): raise ValueError(f"dtype is {dtype!r}; one of {', '.join(map(str, _DTYPES))}")
 
 def _possible(wanted, seen:Examined) -> scoring.Attacks|None: # the attacks that this network allows
     if wanted is None or not seen.has_attacks: return None

@@ -40,8 +40,10 @@ class Looked(NamedTuple):
 # %% ../nbs/326_findings.ipynb #9929a2e8
 def _answer(model, images) -> Tensor: # logits; ValueError for what a network answers that cannot be used
     try: logits = model(images)
-    except (RuntimeError, AssertionError, TypeError) as e:
-        raise ValueError(f"the network cannot take images {list(images.shape)} of floats in [0,1]: {e}. If it wants "
+    except (ValueError, MemoryError, torch.OutOfMemoryError): raise
+    except Exception as e: # of anybody's network, which may raise whatever it likes
+        why = str(e) if isinstance(e, RuntimeError) else f"{type(e).__name__}: {e}"
+        raise ValueError(f"the network cannot take images {list(images.shape)} of floats in [0,1]: {why}. If it wants "
                          "another size, give size=; if another number of channels, transform=") from e
     if logits.ndim != 2 or len(logits) != len(images):
         raise ValueError(f"the network returns shape {list(logits.shape)} for {len(images)} images; "
@@ -94,7 +96,7 @@ def checked_classes(n_outputs:int, # of the network
     if n == n_outputs: return classes
     if not is_named and n < n_outputs: return [*classes, *map(str, range(n, n_outputs))]  # the last do not occur
     raise ValueError(f"the network has {n_outputs} outputs, the data {n} classes ({', '.join(map(repr, classes[:4]))}, "
-                     "...): say what the outputs are, in their order: outputs=[names], the data's among them")
+                     "...): say what the outputs are, in their order and the data's among them: outputs=[names]")
 
 # %% ../nbs/326_findings.ipynb #044a4460
 def of_classes(labels:np.ndarray, # int64 [N], of all images

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from . import options
+from .measuring import source_of
 from .options import (INTERRUPTED, Names, Numbers, decorated, json_option, say_json,
                                   stdout_kept)
 
@@ -42,8 +43,16 @@ def _check(weights, model, data, device=None, **_):
     options.check_needed("data")
     options.check_device(device)
 
+def _refuse_program(model):
+    "ValueError for a file that holds a program instead of a network."
+    from gwi.networks import kind_of
+    if not Path(model).is_file() or kind_of(Path(model)) == "weights": return
+    raise ValueError(f"--model {model}: a program, which cannot be trained; give the network itself, such as "
+                     "file.py:FUNCTION, with its weights as --from")
+
 def _fine_tuned(given) -> dict: # as of `_document`
     from gwi.tuning import fine_tune, weights_in
+    _refuse_program(given["model"])
     net = options.network_of(**given)
     taken = "model", "weights", "mean", "std", "data", "flip"
     others = {key: value for key, value in given.items() if key not in taken}
@@ -62,17 +71,17 @@ def _document(tuned, file) -> dict: # for machines
     return dict(finished=tuned.is_finished, weights=str(file) if tuned.is_finished else None,
                 log=tuned.log) | {key: about[key] for key in keys}
 
-def _words(document, model, weights) -> list: # lines for people
+def _words(document, model, weights, also="") -> list: # lines for people
     "What came out, and what to do next."
     last, before = document["log"][-1], document["held_out_error_before"]
     held = "" if before is None else (f"; held out {last['held_out_error']:.1f} % wrong, before {before:.1f} % "
                                              "(which it may have been trained on)")
     at = f" at {document['layer']}" if document["layer"] else ""
-    network = f"gwi robustness --model {shlex.quote(model)} --weights"
+    network, also = f"gwi robustness --model {shlex.quote(model)} --weights", f" {also}" * bool(also)
     lines = [f"{document['weights']}: {document['method']}{at}, {document['epochs']} epochs; training images "
              f"{last['train_error']:.1f} % wrong{held}", "whether it helped, on images that were not trained on:"]
-    if weights: lines.append(f"  {network} {shlex.quote(weights)} --data TEST --out before")
-    return [*lines, f"  {network} {shlex.quote(document['weights'])} --data TEST --out after",
+    if weights: lines.append(f"  {network} {shlex.quote(weights)}{also} --data TEST --out before")
+    return [*lines, f"  {network} {shlex.quote(document['weights'])}{also} --data TEST --out after",
             "  gwi compare before after"]
 
 # %% ../../nbs/commands/458_train.ipynb #c049a3c0
@@ -152,5 +161,7 @@ def train(as_json, **given):
         try: document = _fine_tuned(given)
         except KeyboardInterrupt: raise KeyboardInterrupt(_interrupted(out)) from None
     if as_json: say_json(document)
-    elif document["finished"]: click.echo("\n".join(_words(document, given["model"], given["weights"])))
+    elif document["finished"]:
+        also = source_of(**given)["options"]  # how it wants its images, without which other images would be measured
+        click.echo("\n".join(_words(document, given["model"], given["weights"], also)))
     return None if document["finished"] else INTERRUPTED

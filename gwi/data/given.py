@@ -26,7 +26,7 @@ from .datasets import is_litter, labelled
 from .depth import look_for_depth, may_be_deep, said
 from .imagenet import CorruptedFolders, corrupted_folders, read_validation
 from .known import file_digests, identify, pixel_digests
-from .layout import check_class, class_name, is_picture, lay_out
+from .layout import check_class, class_name, is_picture, lay_out, undoubled
 from .packed import Tree, is_archive, tree_of
 from .repeats import digests_of, repeats_of
 from .streaming import Files, Images, readable
@@ -91,7 +91,7 @@ def class_files(tree:Tree) -> dict: # name as if in class folders -> name of the
     lists = [name for name in tree.names if name.endswith("val_annotations.txt")]
     contents = {name: tree.read(name) if name in lists else b"" for name in tree.names if not is_litter(name)}
     names = labelled(contents, tree.root) if lists else {name: (name, False) for name in contents}
-    return {moved: name for moved, (name, _) in names.items() if not name.endswith(".txt")}
+    return undoubled({moved: name for moved, (name, _) in names.items() if not name.endswith(".txt")})
 
 def _only_class(place, kind, meant="") -> ValueError:
     return ValueError(f"{place}: it holds one class only, {kind!r}; at least two are needed, a folder each{meant}")
@@ -319,7 +319,8 @@ def _finished(path, tree, found, size, usual) -> Given:
         notes = [*notes, *about, *said(white)]
     else: sizes = {part.images.shape[2:0:-1] for part in parts.values()}
     label, name, more, doubts = _recognised(parts, classes, sizes)
-    if name.startswith("cifar10") and classes == [str(k) for k in range(10)]: classes = CIFAR10_CLASSES
+    if name.startswith("cifar10") and classes == [str(k) for k in range(10)]:
+        classes, notes = CIFAR10_CLASSES, [note for note in notes if "so they are called 0, 1" not in note]
     warnings = [*warnings, *doubts, *_repeats(parts, classes, tree)]
     if list(parts) == ["train"]: warnings.append(_TRAINED_ON)
     parts = {split: of_size(part, size) for split, part in parts.items()}
@@ -335,6 +336,8 @@ def _archive_inside(tree) -> Path|None:
     files = [name for name in tree.names if not is_litter(name)]
     if not tree.root.is_dir() or _has_pictures(tree): return None
     archives = [tree.root/name for name in files if is_archive(tree.root/name)]
+    validation = [file for file in archives if file.name == "ILSVRC2012_img_val.tar"] # beside devkit, training images
+    if validation: return validation[0]
     return archives[0] if len(archives) == 1 and not corrupted_files(tree) else None
 
 def _check(path, size):

@@ -9,6 +9,8 @@ __all__ = ['KEPT', 'channels_last', 'scale_of', 'as_pixels', 'Items', 'Inputs', 
 # %% ../../nbs/data/243_inputs.ipynb #7c2810bc
 import hashlib
 import os
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,9 +27,14 @@ from .given import Scaled, of_size, read
 from .streaming import Files, Images, Loader, fit
 
 # %% ../../nbs/data/243_inputs.ipynb #52b98a2d
+_KNOWN_TO_NUMPY = torch.float16, torch.float32, torch.float64 # not bfloat16
+
 def _as_array(image): # an image of Pillow's, a tensor or an array -> array
     if isinstance(image, Image.Image): return np.asarray(image.convert("RGB"))
-    return image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
+    if not isinstance(image, torch.Tensor): return np.asarray(image)
+    image = image.detach().cpu()
+    if image.is_floating_point() and image.dtype not in _KNOWN_TO_NUMPY: image = image.float()
+    return image.numpy()
 
 def channels_last(images:np.ndarray # [N,H,W,3], [N,3,H,W], [N,1,H,W], [N,H,W,1] or [N,H,W]
                  ) -> np.ndarray: # [N,H,W,3]
@@ -78,9 +85,11 @@ def _pair(item): # of a data set -> image, label
     if isinstance(item, (tuple, list)) and len(item) >= 2: return item[0], item[1]
     raise ValueError(f"the data set gives a {type(item).__name__}; (image, label), or a dictionary of both, is needed")
 
+_LABELS = "label", "labels", "fine_label", "target" # keys, the first there counts
+
 def _of_dictionary(item):
     image = next((k for k in ("image", "img", "pixel_values", "images") if k in item), None)
-    label = next((k for k in ("label", "labels", "fine_label", "target") if k in item), None)
+    label = next((k for k in _LABELS if k in item), None)
     if image and label: return item[image], item[label]
     raise ValueError(f"the data set gives dictionaries of {', '.join(map(str, item))}; image and label are needed")
 
@@ -187,6 +196,8 @@ def _labels_checked(labels, n) -> np.ndarray: # int64 [n]
 def _classes_for(labels, classes) -> list: # names; ValueError for a label without one
     n = int(labels.max()) + 1
     if classes is None: return [str(k) for k in range(n)]
+    if twice := [name for name, many in Counter(map(str, classes)).items() if many > 1]:
+        raise ValueError(f"classes: the name {twice[0]!r} stands there twice, so nobody could tell the two apart")
     if len(classes) < n: raise ValueError(f"classes: {len(classes)} names, but the labels go up to {n - 1}")
     return list(map(str, classes))
 
@@ -212,9 +223,20 @@ def of_dataset(dataset, size:int|None=None, # of the images; None: as they are
     sides, is_fitted = _sides(arrays, few[0][0], size)
     labels, notes = _labels_of(dataset, places, [_whole(label) for _, label in few]), tuple(notes)
     items = Items(dataset, np.arange(len(dataset)), labels, sides[0], scale, sides, is_fitted)
-    own = classes if classes is not None else getattr(dataset, "classes", None)
+    own = classes if classes is not None else _own_classes(dataset)
     images = items.select(slice(None)) if len(items) * sides[0] * sides[1] * 3 <= KEPT else items
     return Inputs(images, _classes_for(labels, own), name or type(dataset).__name__.lower(), notes, own is not None)
+
+def _own_classes(dataset): # names, or None
+    "What a data set calls its classes: torchvision's, also behind a Subset, and the features of Hugging Face's."
+    own = getattr(dataset, "classes", None)
+    if own is None and isinstance(getattr(dataset, "features", None), Mapping):
+        own = next((getattr(dataset.features[k], "names", None) for k in _LABELS if k in dataset.features), None)
+    if own is None and hasattr(dataset, "indices") and hasattr(dataset, "dataset"): return _own_classes(dataset.dataset)
+    if not isinstance(own, (list, tuple)) or not own: return None
+    names = [", ".join(map(str, name)) if isinstance(name, (list, tuple)) else str(name) for name in own]
+    many = Counter(names)  # of ImageNet's a crane is a bird and a machine
+    return [f"{name} ({k})" if many[name] > 1 else name for k, name in enumerate(names)]
 
 def _sides(arrays, first, size): # height and width; whether images are made so
     sides = {channels_last(a[None]).shape[1:3] for a in arrays}
@@ -230,6 +252,20 @@ def _labels_of(dataset, places, some) -> np.ndarray: # int64 [N]
     return _labels_checked([_whole(_pair(dataset[i])[1]) for i in range(len(dataset))], len(dataset))
 
 # %% ../../nbs/data/243_inputs.ipynb #7a4190b7
+def _as_batch(item, size) -> tuple: # images, labels
+    "A batch as arrays; a single image with its label is a batch of one."
+    some, of_class = _pair(item)
+    of_class = _as_array(of_class)
+    if of_class.ndim: return _as_array(some), of_class
+    if size and isinstance(some, Image.Image): some = fit(some.convert("RGB"), size)
+    return _as_array(some)[None], of_class[None]
+
+def _check_alike(images): # arrays, a batch each
+    shapes = sorted({batch.shape[1:] for batch in images})
+    if len(shapes) == 1: return
+    raise ValueError(f"images have different sizes ({', '.join(' × '.join(map(str, s)) for s in shapes[:4])}): give "
+                     "size=, or a transform that resizes")
+
 def of_batches(batches, size=None, classes=None, name="images") -> Inputs:
     "Something that yields batches (images, labels); a DataLoader."
     dataset = getattr(batches, "dataset", None)
@@ -237,14 +273,15 @@ def of_batches(batches, size=None, classes=None, name="images") -> Inputs:
         return of_dataset(dataset, size, classes, name if name != "images" else None)
     images, labels, n_bytes, notes = [], [], 0, []
     for batch in batches:
-        some, of_class = _pair(batch)
-        images.append(_as_array(some))
-        labels.append(np.asarray(of_class))
+        some, of_class = _as_batch(batch, size)
+        images.append(some)
+        labels.append(of_class)
         n_bytes += images[-1].size
         if n_bytes <= KEPT: continue
         notes = [f"only the first {sum(map(len, labels)):,} images were taken: more do not fit into memory"]
         break
     if not images: raise ValueError("there are no images: nothing was yielded")
+    _check_alike(images)
     found = of_arrays(np.concatenate(images), np.concatenate(labels), classes, name)
     return replace(found, notes=(*found.notes, *notes))
 
@@ -255,8 +292,11 @@ def _gives_pairs(dataset):
 
 # %% ../../nbs/data/243_inputs.ipynb #098e9dbb
 def _refused(found) -> ValueError: # a corrupted set
+    name = next(iter(found.corrupted))
+    as_it_is = ("that one folder" if found.what.endswith("folders") else
+                f"in Python gwi.robustness(model, gwi.data.given.read({found.path.name!r}).corrupted[{name!r}][2])")
     return ValueError(f"{found.path}: {found.what}; clean images are needed, which are corrupted here: give the test "
-                      "set that it was made from, or, to measure one of its folders as it is, that one folder")
+                      f"set that it was made from, or, to measure one part of it as it is, {as_it_is}")
 
 def _own_size(part, dataset): # of `Given.test`
     "The images at the size that they are published in, or come in."
@@ -281,6 +321,10 @@ def of_path(path, size:int|None=None, # of photographs; None: their own if all a
     return Inputs(images, order, name or found.path.name, (*notes, *found.notes, *found.warnings), has_names)
 
 # %% ../../nbs/data/243_inputs.ipynb #1a01fc01
+def _is_batch(item): # of images and labels
+    is_pair = isinstance(item, (tuple, list)) and len(item) == 2
+    return is_pair and getattr(item[0], "ndim", 0) == 4 and getattr(item[1], "ndim", 0) == 1
+
 def inputs(data, # as in the table above, or what this function gave
           *, size:int|None=None, # side of images that have sizes of their own, pixels
           classes=None, # names, label by label; None: the data's own
@@ -296,7 +340,11 @@ def inputs(data, # as in the table above, or what this function gave
     if isinstance(data, (Images, Files)):
         labels = _labels_checked(data.labels, len(data))
         return Inputs(data, _classes_for(labels, classes), name or "images", (), classes is not None)
-    if hasattr(data, "shape"): raise ValueError("images without labels; give (images, labels)")
+    if isinstance(data, Mapping): # such as Hugging Face's DatasetDict
+        raise ValueError(f"a dictionary of {', '.join(map(str, data))}; give one of them, such as data['test']")
+    if hasattr(data, "shape") and hasattr(data, "__array__"):
+        raise ValueError("images without labels; give (images, labels)")
+    if isinstance(data, (tuple, list)) and data and _is_batch(data[0]): return of_batches(data, size, classes, name)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"): return of_dataset(data, size, classes, name)
     if hasattr(data, "__iter__"): return of_batches(data, size, classes, name or "images")
     raise ValueError(f"a {type(data).__name__} holds no images; (images, labels), a data set, a loader, a folder does")
