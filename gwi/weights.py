@@ -76,7 +76,8 @@ def _unwrapped(path, part): # -> dotted name, as the file has it -> tensor
         keys = f"; its keys: {', '.join(map(str, list(state)[:8]))}" if isinstance(state, dict) and state else ""
         raise ValueError(f"{path.name} holds no weights: expected a dictionary of tensors, alone or under "
                          f"'state_dict', 'model', 'ema', ...{keys}")
-    return state
+    is_averaged = all(k == "n_averaged" or k.startswith("module.") for k in state)  # torch's AveragedModel
+    return {k: v for k, v in state.items() if not is_averaged or k != "n_averaged"}
 
 def _without_prefix(key): return re.sub(r"^(module\.|_orig_mod\.)+", "", key)
 
@@ -104,10 +105,11 @@ def _new_name(key, rules):
     for pattern, replacement in rules.items(): key = re.sub(pattern, replacement, key)
     return key
 
-def _bare(state, ours): # -> state without one first name that all its keys have and none of ours
-    firsts = {k.partition(".")[0] for k in state}
-    if len(firsts) != 1 or any(k.startswith(f"{next(iter(firsts))}.") for k in ours): return state
-    return {k.partition(".")[2]: v for k, v in state.items()}
+def _bare(state, ours): # -> state without the first names that all its keys have and none of ours
+    while len(firsts := {k.partition(".")[0] for k in state}) == 1 and all("." in k for k in state):
+        if any(k.startswith(f"{next(iter(firsts))}.") for k in ours): break
+        state = {k.partition(".")[2]: v for k, v in state.items()}
+    return state
 
 def _translated(state, ours): # -> state under the names that fit best
     state = _bare(state, ours)
@@ -143,6 +145,8 @@ def cause(ours:dict, # name -> tensor, of the network
         return "only the parameters were saved, without BatchNorm's statistics: save model.state_dict()"
     if extra and not missing and not {k.partition(".")[0] for k in extra} & {k.partition(".")[0] for k in ours}:
         return f"the file holds more than this network: {_firsts(extra)}"
+    if missing and not extra and not {k.partition(".")[0] for k in missing} & {k.partition(".")[0] for k in theirs}:
+        return f"the file holds a part of this network, nothing of {_firsts(missing)}"
     if len(missing) + len(extra) > few:
         return f"a relative of another depth or kind: the file's network is {'deep' if extra else 'shallow'}er"
     if 0 < len(other) <= 2 and all(theirs[k].shape[1:] == ours[k].shape[1:] for k in other):
