@@ -198,7 +198,7 @@ def robustness(model, # a network or a function of a batch, or what `gwi.network
         seen = _look(classifier, found, outputs, was_training, normalises, None if fixed else loaded.size)
         seen.findings += [Finding("note", words, False) for words in loaded.notes]
         if fixed is None and loaded.size and seen.data.images.size != loaded.size:
-            words = f"{seen.data.images.size} pixels, their own; usual for the network are {loaded.size}: size="
+            words = f"{seen.data.images.size} pixels, their own; the usual size of the network is {loaded.size}: size="
             seen.findings.append(Finding("note", f"images: measured at {words}", False))
         chosen, said = constants_for(seen.data.images.size, constants, names) if names else ("cifar", [])
         seen.findings += [Finding("note", words, False) for words in said]

@@ -315,6 +315,21 @@ def verdicts(page, base):
     return wrong if numbers == sorted(numbers) and len(numbers) > 20 else [*wrong, "the overview does not sort"]
 
 
+IS_CUT = """() => {
+  const table = document.querySelector("article table"), box = table.closest(".box, .table-wrapper")
+  return Math.max(box.scrollWidth - box.clientWidth, table.scrollWidth - table.clientWidth)
+}"""
+
+
+def uncut(page, base):
+    "Where there is room, the overview and the claims of a study are seen whole."
+    wrong = []
+    for name in ("results/index.html", "results/cifar10-cpu.html"):
+        page.goto(base + name)
+        if (cut := page.evaluate(IS_CUT)) > 1: wrong.append(f"{name}: the table is {cut} pixels wider than its box")
+    return wrong
+
+
 def shoot(page, name):
     "The README's picture of a page, if it has one and pictures are wanted."
     folder = os.environ.get("SHOTS")
@@ -344,7 +359,9 @@ def check_use(base):
         page = browser(playwright).new_context().new_page()
         found = {f"search: {words}": search(page, base, words, expected) for words, expected in ASKED.items()}
         phone = browser(playwright).new_context(**MODES["dark, phone"]).new_page()
-        return found | {"keyboard": keyboard(page, base), "verdicts on the phone": verdicts(phone, base)}
+        wide = browser(playwright).new_context(**MODES["light, wide"]).new_page()
+        return found | {"keyboard": keyboard(page, base), "verdicts on the phone": verdicts(phone, base),
+                        "tables where there is room": uncut(wide, base)}
 
 
 def size():

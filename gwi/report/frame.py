@@ -21,8 +21,9 @@ def plain(words) -> str: # HTML
     return html.escape(str(words))
 
 def _line(cells, kind=""):
-    "A line of a table, its first cell the head of the line; `42.92 ± 0.79` does not break."
-    cells = [str(c).replace(" ± ", "\u00a0±\u00a0") for c in cells]
+    "A line of a table, its first cell the head of the line; `42.92 ± 0.79` and `15.9 to 30.8` do not break."
+    def whole(found): return found[0].replace(" ", "\u00a0")
+    cells = [re.sub(r" ± |(?<=\d) to (?=[+−-]?\d)", whole, str(c)) for c in cells]
     return f'<tr{kind}><th scope="row">{cells[0]}</th>{"".join(f"<td>{c}</td>" for c in cells[1:])}</tr>'
 
 def html_table(lines:list, # header, then rows; every cell is HTML
