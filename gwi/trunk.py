@@ -64,4 +64,5 @@ def unknown_layer(model:nn.Module, name:str) -> str: # that it does not have
     close = close_names(model, name)
     meant = f"close are {', '.join(close)}; " if close else ""
     choices = ", ".join(_outer(candidates(model), 40))
-    return f"the network has no layer {name!r}; {meant}its stages and blocks are {choices}"
+    return (f"the network has no layer {name!r}; {meant}its stages and blocks are {choices}; "
+            "gwi.layers(model, images) says which can be inhibited, and suggests one")

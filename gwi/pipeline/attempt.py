@@ -85,7 +85,7 @@ def attempt(method:str, # a name from METHODS
     except console.OutOfTime as stopped:
         print(f"{method}: {stopped}", flush=True)
         return console.OUT_OF_TIME
-    print(f"\n{trial.to_markdown()}", *(f"- {line}" for line in trying.evidence(trial)), sep="\n")
+    print(f"\n{trial.to_text()}", *(f"- {line}" for line in trying.evidence(trial)), sep="\n")
     print(f"figure: {near(trying.home(method) / 'figure.svg')}", flush=True)
     return 0
 

@@ -80,12 +80,21 @@ def _line(trial, name):
     differences = [_effect(trial, *d) for d in found] or ["–", "–"]
     return [label(name), _cost(trial, name), *map(_spread, values), *differences]
 
+def _table(trial): # -> heads of columns, lines of cells
+    name = label(trial.method)
+    head = ["method", "cost", "clean error, %", "corrupted error, %", f"{name} minus it: clean", "corrupted"]
+    return head, [_line(trial, other) for other in trial.methods]
+
 @patch
 def to_markdown(self:Trial) -> str:
     "Cost, errors (mean ± standard deviation over seeds) and, in a line of another method, the difference to it."
-    name = label(self.method)
-    head = ["method", "cost", "clean error, %", "corrupted error, %", f"{name} minus it: clean", "corrupted"]
-    return pipe(head, [_line(self, other) for other in self.methods])
+    return pipe(*_table(self))
+
+@patch
+def to_text(self:Trial) -> str:
+    "The same in columns of letters, for a terminal."
+    head, lines = _table(self)
+    return pd.DataFrame(lines, columns=head).to_string(index=False)
 
 @patch
 def _repr_markdown_(self:Trial): return self.to_markdown() + "\n" + "\n".join(f"- {line}" for line in evidence(self))
