@@ -1,6 +1,6 @@
 """What `make test-docs` runs: every page of the site in Chromium, light and wide, dark and narrow.
 
-Ends with 'N passed, N failed'. SHOTS=nbs/pictures keeps the README's pictures of three pages."""
+Ends with 'N passed, N failed'."""
 import base64
 import functools
 import http.server
@@ -42,11 +42,6 @@ UNREAD = ("runs/", "files/source/")  # executed notebooks, source: only whether 
 MODES = {
     "light, wide": dict(viewport=dict(width=1280, height=900), color_scheme="light"),
     "dark, phone": dict(viewport=dict(width=390, height=844), color_scheme="dark"),
-}
-SHOWN = {  # page -> picture of the README, what it begins with
-    "index.html": ("home", "h1"),
-    "tutorials/how_it_works.html": ("how-it-works", "#rectified-reverse-function"),
-    "results/cifar10-cpu.html": ("results", "h1"),
 }
 
 
@@ -199,7 +194,7 @@ def tables(page, base):
 
 
 def explorer(page, base):
-    "The explorer answers: another picture, another definition, differences with intervals."
+    "The explorer answers: another image, another definition, differences with intervals."
     page.goto(base + "results/explorer.html")
     before = page.locator("#close").get_attribute("src")
     press(page, page.locator("#explorer-form input"), "ArrowRight")
@@ -211,12 +206,12 @@ def explorer(page, base):
     if page.locator("#errors svg circle").count() < 2: wrong.append("no differences are drawn")
     if not re.search(r"[+−][0-9.]+ \[[+−][0-9.]+,\s[+−][0-9.]+\]", page.locator("#errors").inner_text()):
         wrong.append("no interval stands beside a difference")
-    return wrong + own_picture(page)
+    return wrong + own_image(page)
 
 
-def own_picture(page):
-    "An own picture is corrupted in the browser, and says so where it cannot be; nothing is sent."
-    page.set_input_files("#own input", root / "nbs" / "pictures" / "home.png")
+def own_image(page):
+    "An own image is corrupted in the browser, and says so where it cannot be; nothing is sent."
+    page.set_input_files("#own input", root / "nbs" / "pictures" / "gallery-clean.jpg")
     page.wait_for_function("document.getElementById('close').src.startsWith('data:')")
     said = page.locator("#own-said").inner_text()
     wrong = [] if "needs Python" in said else ["fog is not said to need Python"]
@@ -240,8 +235,8 @@ DROP = """([name, type, content]) => {
 
 def dropped(page):
     "An image that is dropped is taken; what is no image is refused with a word. An error where one of them is not."
-    image = base64.b64encode((root / "nbs" / "pictures" / "home.png").read_bytes()).decode()
-    page.evaluate(DROP, ["own.png", "image/png", image])
+    image = base64.b64encode((root / "nbs" / "pictures" / "gallery-clean.jpg").read_bytes()).decode()
+    page.evaluate(DROP, ["own.jpg", "image/jpeg", image])
     page.wait_for_function("document.getElementById('close').src.startsWith('data:')")
     page.evaluate(DROP, ["own.txt", "text/plain", base64.b64encode(b"no image").decode()])
     page.wait_for_function("document.getElementById('own-said').innerText.startsWith('No image')")
@@ -330,15 +325,6 @@ def uncut(page, base):
     return wrong
 
 
-def shoot(page, name):
-    "The README's picture of a page, if it has one and pictures are wanted."
-    folder = os.environ.get("SHOTS")
-    if not folder or name not in SHOWN: return
-    picture, first = SHOWN[name]
-    page.locator(first).first.evaluate("e => e.scrollIntoView({behavior: 'instant'})")
-    page.screenshot(path=f"{folder}/{picture}.png")
-
-
 def check_pages(base, axe, mode, names):
     "page -> what is wrong, in a browser of its own."
     results = {}
@@ -346,7 +332,6 @@ def check_pages(base, axe, mode, names):
         page = browser(playwright).new_context(**MODES[mode]).new_page()
         for name in names:
             wrong = results[f"{name} ({mode})"] = visit(page, base, name)
-            if mode.startswith("light"): shoot(page, name)
             if name.startswith(UNREAD): continue
             if "phone" in mode and "files/" not in name: wrong += narrow(page)
             wrong += readable(page, axe, "phone" in mode, name in WHOLE)
