@@ -107,10 +107,14 @@ def _timm_network(source, name, weights, part, num_classes, options) -> tuple: #
 # %% ../nbs/182_networks.ipynb #a284d714
 @contextmanager
 def _importing_from(folder):
-    "What lies beside a file can be imported from it."
+    """What lies beside a file can be imported from it. No compiled copy is left there: Python takes it for the file as
+    it is when that was written anew within a second, at the same length."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     sys.path.insert(0, str(folder))
     try: yield
-    finally: sys.path.remove(str(folder))
+    finally:
+        sys.path.remove(str(folder))
+        sys.dont_write_bytecode = before
 
 @contextmanager
 def _named(source):
