@@ -8,7 +8,6 @@ __all__ = ['check_given', 'Matched', 'matched']
 # %% ../../nbs/data/244_matched.ipynb #a2440002
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -92,9 +91,9 @@ def _same_rows(found:Given, data:Inputs) -> np.ndarray: # int64 [N]
     if (differ := np.flatnonzero(first.labels != ours)).size:
         k, theirs = differ[0], first.labels[differ[0]]
         there = classes[theirs] if theirs < len(classes) else theirs
-        raise ValueError(f"{found.path}: its labels are not those of the images: {differ.size:,} of {len(ours):,} differ, "
-                         f"the first in row {k}, {there!r} there and {classes[ours[k]]!r} here; give the test set that "
-                         "it was made from, in its own order: data=")
+        raise ValueError(f"{found.path}: its labels are not those of the images: {differ.size:,} of {len(ours):,} "
+                         f"differ, the first in row {k}, {there!r} there and {classes[ours[k]]!r} here; give the test "
+                         "set that it was made from, in its own order: data=")
     return np.arange(len(ours))
 
 def _check_number(place, there, here):
@@ -133,7 +132,8 @@ def _clean_for(place, data): # Images; None: they are not needed
     "The clean images, for arrays that came without their labels."
     if not (place.is_dir() or is_archive(place)) or corrupted_folders(place): return None
     tree = tree_of(place)
-    if not (arrays := corrupted_files(tree)) or any(PurePosixPath(n).name == "labels.npy" for n in tree.names): return None
+    arrays, bases = corrupted_files(tree), {PurePosixPath(name).name for name in tree.names}
+    if not arrays or "labels.npy" in bases: return None
     if place.is_dir():
         rows = np.load(place/next(iter(arrays.values())), mmap_mode="r", allow_pickle=False)
         _check_number(place, len(rows) // 5, len(data.images))
@@ -143,8 +143,9 @@ def _check_names(found, names, is_group):
     "ValueError unless all that is asked for is there."
     if not (missing := [name for name in names if name not in found.corrupted]): return
     there = ", ".join(found.corrupted)
-    if is_group: raise ValueError(f"{found.path}: of the {len(names)} corruptions {listed(missing, 19)} are missing; give "
-                                  f"corruptions=[names], some of those that are there: {there}")
+    if is_group:
+        raise ValueError(f"{found.path}: of the {len(names)} corruptions {listed(missing, 19)} are missing; give "
+                         f"corruptions=[names], some of those that are there: {there}")
     raise ValueError(f"{found.path}: it has no {listed(missing, 19)}; it has {there}")
 
 def _look(held:Matched, names, severities) -> str: # 16 hex digits
@@ -155,8 +156,9 @@ def _look(held:Matched, names, severities) -> str: # 16 hex digits
             level = held.levels(name)[severity - 1]
             keys = _files_of(level, held.given.classes, str) if isinstance(level, Files) else len(level)
             if first is None: first = keys
-            if keys != first: raise ValueError(f"{held.given.path}: {name}, severity {severity}, holds other images than "
-                                               f"{names[0]}, severity {severities[0]}; is the set complete?")
+            if keys != first:
+                raise ValueError(f"{held.given.path}: {name}, severity {severity}, holds other images than {names[0]}, "
+                                 f"severity {severities[0]}; is the set complete?")
             whole.update(repr((name, severity)).encode() + _some_bytes(level))
     return whole.hexdigest()[:16]
 
@@ -189,7 +191,8 @@ def matched(corrupted, # path of a set
     there = np.flatnonzero(positions >= 0)
     if not there.size:
         raise ValueError(f"{place}: its classes ({listed(map(repr, found.classes))}) are none of the images' "
-                         f"({listed(map(repr, data.classes))}); give the test set that it was made from, or classes=[names]")
+                         f"({listed(map(repr, data.classes))}); give the test set that it was made from, or "
+                         "classes=[names]")
     held, n = Matched(found, positions[there], is_paired), len(positions)
     held.digest = _look(held, names, severities)
     if len(there) < n: data = replace(data, images=data.images.keep(there))
@@ -207,15 +210,15 @@ _OURS = "generated.json", "corrupted.json" # what `gwi.data.corrupted` and `gwi 
 def _sentences(held, n, is_alike) -> list: # (sentence, whether it is serious)
     found, few = held.given, len(held.positions)
     origin = "" if held.origin == "official" else ", not known to be a published file byte for byte"
-    how = "image by image" if held.is_paired else ("by class, not by image: as many of each class as there are clean ones, "
-                                                   "and other pictures than those")
+    how = "image by image" if held.is_paired else (
+        "by class, not by image: as many of each class as there are clean ones, and other pictures than those")
     said = [(f"corrupted images: those of {held.name} ({found.what}{origin}), matched {how}", False)]
     if ours := next((file for file in _OURS if (found.path/file).is_file()), None):
         said.append((f"{held.name} was made by this project, as its {ours} says: no published file", False))
     if few < n:
-        said.append((f"{few:,} of {n:,} images have a corrupted one in {held.name}: those alone are measured, clean and "
-                     "attacked, too", False))
+        said.append((f"{few:,} of {n:,} images have a corrupted one in {held.name}: those alone are measured, clean "
+                     "and attacked, too", False))
     if not is_alike:
-        said.append((f"The images of {held.name} do not look like the clean ones in the same places: is it the set that "
-                     "was made from this test set, in the same order?", True))
+        said.append((f"The images of {held.name} do not look like the clean ones in the same places: is it the set "
+                     "that was made from this test set, in the same order?", True))
     return [*said, *((note, False) for note in found.notes)]
