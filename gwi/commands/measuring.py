@@ -76,7 +76,8 @@ def _begun(data, weights=None, device=None, **given):
     options.check_device(device)
 
 _FOLDER = Path("robustness") # of reports, in the current one
-_PASSED = "severities", "eps", "constants", "final_jpeg", "corrupted", "n", "minutes", "seed", "device", "size", "workers"
+_PASSED = ("severities", "eps", "constants", "final_jpeg", "corrupted", "n", "minutes", "seed", "device", "size",
+           "workers")
 
 def examined(out:Path|None=None, is_kept:bool=True, only_plan:bool=False, # Report, or Estimate; where it is kept
              **given) -> tuple:

@@ -36,9 +36,9 @@ def check_given(corrupted, # path, or None
     if not names: raise ValueError("corrupted: a set is given, but no corruption is asked for; leave one of both out")
     said = [f"{key}=" for key, value in made.items() if value is not None]
     if not said: return
-    what = "is a property" if len(said) == 1 else "are properties"
-    also = ", and attacks with another seed are measured by themselves, without a set" * ("seed=" in said)
-    raise ValueError(f"corrupted: {' and '.join(said)} {what} of the files that are given there; leave that out{also}")
+    what, rest = ("is a property", "it") if len(said) == 1 else ("are properties", "them")
+    also = " (attacks with another seed are measured by themselves, without a set)" * ("seed=" in said)
+    raise ValueError(f"corrupted: {' and '.join(said)} {what} of the files that are given; leave {rest} out{also}")
 
 # %% ../../nbs/data/244_matched.ipynb #a2440008
 @dataclass
@@ -142,7 +142,7 @@ def _clean_for(place, data): # Images; None: they are not needed
 def _check_names(found, names, is_group):
     "ValueError unless all that is asked for is there."
     if not (missing := [name for name in names if name not in found.corrupted]): return
-    there = ", ".join(found.corrupted)
+    there = ", ".join(sorted(found.corrupted))
     if is_group:
         raise ValueError(f"{found.path}: of the {len(names)} corruptions {listed(missing, 19)} are missing; give "
                          f"corruptions=[names], some of those that are there: {there}")
