@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from numbers import Integral, Real
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from . import console, planning, scoring
@@ -24,6 +25,7 @@ from .corruption import check_corruption
 from .data.datasets import first_per_class
 from .data.inputs import Inputs, fingerprint, inputs
 from .data.known import identify, pixel_digests
+from .data.matched import Matched, check_given, matched
 from .examples import examples_of
 from .extras import needs
 from .faults import alone_in, check_room
@@ -48,6 +50,7 @@ class Examined:
     data: Inputs            # its classes are the network's outputs
     findings: list
     has_attacks: bool      # whether a gradient comes back, the same each time
+    given: Matched|None = None # images that are corrupted already; None: corruptions are made here
 
 def _as_loaded(model) -> Loaded:
     if isinstance(model, Loaded): return model
@@ -79,14 +82,16 @@ def _order(names, data, n_outputs):
     return order_of(names, data.classes)
 
 # %% ../nbs/384_examine.ipynb #b680fcc3
-def corruption_records(asked:Asked, parts:Parts, classes:list) -> list[dict]:
+def corruption_records(asked:Asked, parts:Parts, classes:list,
+                       origin:str="regenerated", # or "official", "given"
+                      ) -> list[dict]:
     "Rows of the protocol corruption, of the parts that are there."
     found = {name: part for name in asked.names if (part := parts.get(f"corruption/{name}")) is not None}
     if not found: return []
     labels = next(iter(found.values()))["labels"]
     wrong = {name: part["predicted"] != labels for name, part in found.items()}
     n, records = len(labels), scoring.corruption_records(wrong, asked.severities)
-    records.append(record("test set", "regenerated", n, n, "images"))
+    records.append(record("test set", origin, n, n, "images"))
     return records + scoring.corrupted_class_records(wrong, labels, classes)
 
 def attack_records(asked:Asked, parts:Parts) -> list[dict]:
@@ -102,14 +107,15 @@ def attack_records(asked:Asked, parts:Parts) -> list[dict]:
         records += scoring.attack_records(wrong, reasons, radius)
     return scoring.check_radii(records)
 
-def answers_of(asked:Asked, parts:Parts) -> dict: # as of `Report`
-    "The answers of all parts, by protocol."
+def answers_of(asked:Asked, parts:Parts, given:Matched|None=None) -> dict: # as of `Report`
+    "The answers of all parts, by protocol; corrupted images that are not those of the clean ones have other indices."
     answers, clean, before = {}, parts.get("clean"), parts.get("attack/before")
     if clean is not None: answers["clean"] = {k: a for k, a in clean.items() if k != "records"}
     for name in asked.names:
         if (part := parts.get(f"corruption/{name}")) is None: continue
         hard = answers.setdefault("corruption", {k: part[k] for k in ("indices", "labels")})
         hard |= {f"{k}/{name}": part[k] for k in ("predicted", "confidence")}
+    if given and "corruption" in answers: answers["corruption"]["indices"] = given.places(hard["indices"])
     if before is None: return answers
     answers["attack"] = {k: before[k] for k in ("indices", "labels", "clean")}
     for radius in asked.radii:
@@ -134,9 +140,10 @@ def published_set(data:Inputs) -> tuple[str,list]: # name of the catalogue, "" f
     findings = [Finding("data", words, True) for words in found.warnings if words not in data.notes]
     return ("" if found.warnings else found.name), findings
 
-def _done_words(asked:Asked) -> dict: # protocol -> what is done
+def _done_words(asked:Asked, given:Matched|None=None) -> dict: # protocol -> what is done
     levels = ", ".join(map(str, asked.severities))
-    words = {"corruption": f"{len(asked.names)} corruptions, severities {levels}, constants of {asked.constants}"}
+    how = f"constants of {asked.constants}" if given is None else f"the images of {given.name}"
+    words = {"corruption": f"{len(asked.names)} corruptions, severities {levels}, {how}"}
     if asked.final_jpeg: words["corruption"] += f", then JPEG of quality {asked.final_jpeg}"
     if asked.attacks is None: return words
     names = ["FGSM", *map(label, asked.attacks.ascents), *map(str.upper, asked.attacks.library)]
@@ -145,13 +152,14 @@ def _done_words(asked:Asked) -> dict: # protocol -> what is done
 
 def _about(seen, asked, plan, *, name, network, lines, seconds, missing, digest, dataset) -> dict:
     "What a report says besides its numbers; JSON can write it."
+    done, of_files = _done_words(asked, seen.given), {} if seen.given is None else seen.given.about()
     return dict(
         name=name, data=seen.data.name, dataset=dataset, network=network, classes=seen.data.classes,
         severities=list(asked.severities),
         seed=asked.seed, images=digest, of=len(seen.data.images), plan=lines, n=plan.n, seconds=seconds,
-        missing=missing, findings=[asdict(found) for found in seen.findings], notes=list(_done_words(asked).values()),
+        missing=missing, findings=[asdict(found) for found in seen.findings], notes=list(done.values()),
         corruption=dict(constants=asked.constants, seed=asked.seed, severities=list(asked.severities),
-                        final_jpeg=asked.final_jpeg),
+                        final_jpeg=asked.final_jpeg) | of_files,
         attack=asdict(asked.attacks) if asked.attacks else {}, versions=f"torch {torch.__version__}",
         hardware=hardware())
 
@@ -164,7 +172,7 @@ def robustness(model, # a network or a function of a batch, or what `gwi.network
                eps=(2 / 255, 8 / 255), # radii, L-infinity, in units of [0,1]
                n:int|None=None, # images at most, evenly over the classes; None: all
                minutes:float|None=None, # that it may take: as many images as fit into them; None: as long as it takes
-               seed:int=0, # of corruptions and attacks
+               seed:int|None=None, # of corruptions and attacks; None: 0
                device=None, # None: a GPU if there is one
                name:str|None=None, # of the network in the report
                mean=None, std=None, # of its normalisation, of pixels in [0,1]; None: it normalises by itself
@@ -175,6 +183,7 @@ def robustness(model, # a network or a function of a batch, or what `gwi.network
                dtype:torch.dtype|None=None, # that the network computes in: torch.bfloat16
                constants:str|None=None, # of the corruptions: "cifar", "imagenet"; None: by the size, which is said
                final_jpeg:int|None=None, # 85: corrupted images are saved once more, as the files of ImageNet-C
+               corrupted=None, # path of a corrupted set, CIFAR-10-C, ImageNet-C: measured in place of made images
                folder=None, # where finished parts are kept: the same call goes on from there
                workers:int=0, # processes that decode images
                only_plan:bool=False, # say what would be done, and nothing more
@@ -184,23 +193,30 @@ def robustness(model, # a network or a function of a batch, or what `gwi.network
     work, for what cannot be measured. Ctrl-C gives a report of what was done."""
     begun, loaded = time.monotonic() if begun is None else begun, _as_loaded(model)
     names, radii = corruptions_named(corruptions), tuple(planning.radii_of(eps))
-    levels, wanted = severities_of(severities), planning.attacks_named(attacks, seed)
+    levels, wanted = severities_of(severities), planning.attacks_named(attacks, seed or 0)
     if wanted and wanted.library: needs("autoattack", "pyautoattack", by="autoattack")
     _check_numbers(n, minutes, size, workers, dtype)
     if folder is not None: check_report_folder(folder)
-    for one in names: check_corruption(one, 1, seed, constants or "cifar", final_jpeg)
+    check_given(corrupted, names, constants=constants, final_jpeg=final_jpeg, seed=seed)
+    seed = 0 if seed is None else seed
+    for one in names if corrupted is None else (): check_corruption(one, 1, seed, constants or "cifar", final_jpeg)
     if transform is None and mean is None and std is None: mean, std = loaded.mean, loaded.std
     fixed = size or (loaded.size if loaded.is_fixed else None)
-    found = inputs(data, size=fixed, classes=classes, usual=loaded.size)
+    found, given, said = inputs(data, size=fixed, classes=classes, usual=loaded.size), None, []
+    is_group = isinstance(corruptions, str) and len(names) > 1
+    if corrupted is not None: given, found, said = matched(corrupted, found, names, levels, is_group)
     classifier = Classifier(loaded.model, mean=mean, std=std, transform=transform, dtype=dtype, size=fixed)
     was_training, normalises = _was_training(loaded.model), mean is not None or transform is not None
     with measured(classifier, device_for(loaded.model, device)):
         seen = _look(classifier, found, outputs, was_training, normalises, None if fixed else loaded.size)
+        seen.given = given
         seen.findings += [Finding("note", words, False) for words in loaded.notes]
+        seen.findings += [Finding("corrupted", words, is_serious) for words, is_serious in said]
         if fixed is None and loaded.size and seen.data.images.size != loaded.size:
             words = f"{seen.data.images.size} pixels, their own; the usual size of the network is {loaded.size}: size="
             seen.findings.append(Finding("note", f"images: measured at {words}", False))
-        chosen, said = constants_for(seen.data.images.size, constants, names) if names else ("cifar", [])
+        chosen, said = ("", []) if given else ("cifar", [])
+        if names and not given: chosen, said = constants_for(seen.data.images.size, constants, names)
         seen.findings += [Finding("note", words, False) for words in said]
         asked = Asked(names, levels, chosen, _possible(wanted, seen), radii, seed, final_jpeg)
         limit = Limit(n, minutes, begun)
@@ -272,11 +288,19 @@ def _planned(seen, asked, limit) -> tuple: # a few images, Plan
     "How many images each protocol gets, by a probe."
     images, options = seen.data.images, dict(severities=asked.severities, attacks=asked.attacks, radii=asked.radii)
     few = images.select(first_per_class(images.labels, min(batch_size(images.size), 64, len(images))))
-    speed = planning.probe(seen.classifier, few, asked.names, asked.constants, asked.attacks is not None)
+    made = asked.names if seen.given is None else ()
+    speed = planning.probe(seen.classifier, few, made, asked.constants, asked.attacks is not None)
+    if seen.given: speed = replace(speed, corrupting=dict.fromkeys(asked.names, _reading(seen, asked)))
     return few, planning.make_plan(speed, len(images), n=limit.n, minutes=limit.minutes, **limit.used(), **options)
 
+def _reading(seen, asked) -> float: # seconds
+    "What it takes to read an image that is corrupted already."
+    few, begin = np.arange(min(16, len(seen.data.images))), time.perf_counter()
+    for part in seen.given.sets(asked.names[0], asked.severities[:1], few): part.select(few)
+    return (time.perf_counter() - begin) / len(few)
+
 def _lines(seen, asked, plan, name) -> list: # of text
-    first, *rest = planning.plan_lines(plan, _done_words(asked))
+    first, *rest = planning.plan_lines(plan, _done_words(asked, seen.given))
     return [f"{name} on {seen.data.name}, {first}", *rest]
 
 def _announced(seen, work, parts, limit, name) -> list: # of text
@@ -303,9 +327,10 @@ def _measure(seen, asked, limit, parts, workers, name, network) -> Report:
     digest = fingerprint(seen.data)
     parts.identity = dict(network=network_digest(seen.classifier, few.images), images=digest, asked=asdict(asked),
                           n=limit.n, minutes=limit.minutes)
+    if seen.given: parts.identity["corrupted"] = [seen.given.digest, seen.given.origin, seen.given.is_paired]
     plan = parts.begin(plan)
-    lines = planning.plan_lines(plan, _done_words(asked))
-    work = Work(seen.classifier, images, seen.data.classes, asked, plan, workers)
+    lines = planning.plan_lines(plan, _done_words(asked, seen.given))
+    work = Work(seen.classifier, images, seen.data.classes, asked, plan, workers, given=seen.given)
     said = _announced(seen, work, parts, limit, name)
     for line in (*said, *(f"  {f.words}" for f in seen.findings)): console.progress(line)
     parts, plan, seconds, missing = _run(work, parts, limit, seen)
@@ -333,14 +358,16 @@ def _run(work, parts, limit, seen) -> tuple: # Parts, the plan with what was mea
 def _report(seen, asked, plan, parts, **about) -> Report:
     "The report of the parts that are there."
     clean, before = parts.get("clean"), parts.get("attack/before")
-    records = dict(clean=[] if clean is None else json.loads(str(clean["records"])),
-                   corruption=corruption_records(asked, parts, seen.data.classes), attack=attack_records(asked, parts))
+    origin = seen.given.origin if seen.given else "regenerated"
+    hard = corruption_records(asked, parts, seen.data.classes, origin)
+    records = dict(clean=[] if clean is None else json.loads(str(clean["records"])), corruption=hard,
+                   attack=attack_records(asked, parts))
     if clean is not None: seen.findings += of_answers(clean["predicted"], clean["labels"], seen.data.classes)
     if before is not None: seen.findings += of_attacks(records["attack"], float(before["zero"]))
     dataset, said = published_set(seen.data)
-    answers = answers_of(asked, parts)
+    answers = answers_of(asked, parts, seen.given)
     sampled = {protocol: of["labels"] for protocol, of in answers.items()}
     seen.findings += said + of_classes(seen.data.images.labels, seen.data.classes, sampled, seen.data.is_named)
     about = _about(seen, asked, plan, dataset=dataset, **about)
-    examples = examples_of(seen.classifier, seen.data.images, asked, answers)
+    examples = examples_of(seen.classifier, seen.data.images, asked, answers, seen.given)
     return Report(rows_of(records, about), answers, about, examples)

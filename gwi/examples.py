@@ -107,8 +107,9 @@ def looked_at(classifier:Classifier, # in eval mode, on the device
 # %% ../nbs/331_examples.ipynb #0e6d3b81
 WITH_CAM = 2  # examples that show where the network looks
 
-def _pixels_of(one, images, asked:Asked): # -> clean, corrupted, uint8 [H,W,3]
+def _pixels_of(one, images, asked:Asked, given=None): # -> clean, corrupted, uint8 [H,W,3]
     clean = images.select([one["index"]]).images
+    if given is not None: return clean[0], given.pixels(one["name"], asked.severities[-1], one["index"])
     options = dict(seed=asked.seed, indices=np.array([one["index"]]), constants=asked.constants,
                    final_jpeg=asked.final_jpeg)
     return clean[0], corrupt(clean, one["name"], asked.severities[-1], **options)[0]
@@ -121,13 +122,14 @@ def _looks(classifier, pairs, found) -> tuple: # maps of the clean and the corru
 def examples_of(classifier:Classifier, # in eval mode, on the device
                 images, # Images, Files or Items: those that were measured
                 asked:Asked, answers:dict, # of a report
+                given=None, # images that are corrupted already, as of `gwi.data.matched`; None: they are made again
                ) -> dict: # examples, layer, why_no_cam, seconds; JSON can write it
     "Examples of failures with their images; {} where nothing was corrupted."
     begin, clean, hard = time.perf_counter(), answers.get("clean"), answers.get("corruption")
     names = [name for name in asked.names if f"predicted/{name}" in (hard or {})]
     if clean is None or not names: return {}
     found = surest_failures(clean, hard, names)
-    pairs = [_pixels_of(one, images, asked) for one in found]
+    pairs = [_pixels_of(one, images, asked, given) for one in found]
     cams, layer, why = _looks(classifier, pairs, found) if found else (None, "", "there is no example")
     for k, (one, pair) in enumerate(zip(found, pairs)):
         one |= dict(severity=asked.severities[-1], clean=as_uri(pair[0]), corrupted=as_uri(pair[1]))

@@ -31,7 +31,7 @@ class Asked:
     "What is to be measured."
     names: tuple       # corruptions
     severities: tuple  # of 1..5
-    constants: str
+    constants: str     # of corruptions that are made here; "": they are given
     attacks: scoring.Attacks|None
     radii: tuple       # in 1/255
     seed: int
@@ -117,6 +117,7 @@ class Work:
     plan: planning.Plan
     workers: int = 0       # processes that decode
     kept: list = field(default_factory=list) # the images to be corrupted, if all of them fit into memory
+    given: object = None # images that are corrupted already, as of `gwi.data.matched`; None: they are made here
     picked: np.ndarray|None = None # int64 [n] positions, in place of those that the plan says
 
     def chosen(self, protocol:str) -> np.ndarray: # int64 [n] positions
@@ -155,15 +156,20 @@ def clean_part(work:Work) -> dict:
     "Answers to the clean images, and their records."
     return clean_answers(work, clean_logits(work))
 
+def _corrupted(work, name, part, chosen): # a slice of the chosen positions -> Images or Files, by severity
+    "The images under one corruption: those that were given, or made here."
+    asked = work.asked
+    if work.given is not None: return work.given.sets(name, asked.severities, chosen[part])
+    few = work.part(part, chosen)
+    pixels = devices.send(torch.from_numpy(np.ascontiguousarray(few.images)), devices.device())
+    return made_sets(pixels, few.labels, name, asked.severities, seed=asked.seed, indices=chosen[part],
+                     constants=asked.constants, final_jpeg=asked.final_jpeg)
+
 def corruption_part(work:Work, name:str) -> dict:
     "Answers to all severities of one corruption."
-    chosen, asked, found = work.chosen("corruption"), work.asked, []
+    chosen, found = work.chosen("corruption"), []
     for part in work.chunks(len(chosen), work.each(), batch_size(work.images.size)):
-        few = work.part(part, chosen)
-        pixels = devices.send(torch.from_numpy(np.ascontiguousarray(few.images)), devices.device())
-        sets = made_sets(pixels, few.labels, name, asked.severities, seed=asked.seed, indices=chosen[part],
-                         constants=asked.constants, final_jpeg=asked.final_jpeg)
-        found.append(scoring.answers_to(work.classifier, sets))
+        found.append(scoring.answers_to(work.classifier, _corrupted(work, name, part, chosen), work.workers))
     predicted, confidence = (np.concatenate(values, 1) for values in zip(*found))
     return dict(predicted=predicted, confidence=confidence, indices=chosen, labels=work.images.labels[chosen])
 

@@ -27,6 +27,9 @@ def _asked_options(function):
             option("--corruptions", type=Names(), default="15", show_default=True,
                    help="15 (CIFAR-10-C's), 19, bar (C-bar's ten), names between commas, or none."),
             option("--severities", type=Levels(), default="1-5", show_default=True, help="As 1-5 or 1,3,5."),
+            option("--data-c", "corrupted", type=click.Path(exists=True, path_type=Path), metavar="PATH",
+                   help="A corrupted set that was made from --data, such as CIFAR-10-C.tar or a folder ImageNet-C: "
+                   "measured in place of corruptions that are made here."),
             option("--constants", metavar="NAME", help="Of the corruptions: cifar, tiny-imagenet, imagenet. Left out: "
                    "by the images' size, which is said."),
             option("--final-jpeg", type=click.IntRange(1, 95), metavar="QUALITY",
@@ -38,20 +41,24 @@ def _asked_options(function):
             option("--minutes", type=click.FloatRange(min=0, min_open=True), metavar="M",
                    help="Time that all of it may take, with loading and the report: the images are sampled, which is "
                    "said."),
-            option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
-                   help="Of corruptions and attacks.")]): function = one(function)
+            option("--seed", type=click.IntRange(min=0), help="Of corruptions and attacks. Left out: 0."),
+            ]): function = one(function)
     return function
 
 def _group_or_names(names): # ("15",) -> "15"
     return names[0] if len(names) == 1 else names
 
-def check_asked(corruptions=(), attacks=(), eps=(), constants=None, **_): # as of the options
+def check_asked(corruptions=(), attacks=(), eps=(), constants=None, corrupted=None, final_jpeg=None, seed=None, # as of
+                **_): # the options
     "ValueError for names that nothing has, before a network is loaded."
     from gwi import planning
     names = planning.corruptions_named(_group_or_names(corruptions))
     planning.attacks_named(attacks)
     planning.radii_of(eps)
     planning.constants_for(32, constants, names)
+    if corrupted is None: return
+    from gwi.data.matched import check_given
+    check_given(corrupted, names, constants=constants, final_jpeg=final_jpeg, seed=seed)
 
 def name_of(loaded, weights:Path|None, name=None, **_) -> str:
     "What the network is called: as it is said, or after it and its file."
@@ -69,7 +76,8 @@ def _begun(data, weights=None, device=None, **given):
     options.check_device(device)
 
 _FOLDER = Path("robustness") # of reports, in the current one
-_PASSED = "severities", "eps", "constants", "final_jpeg", "n", "minutes", "seed", "device", "size", "workers"
+_PASSED = ("severities", "eps", "constants", "final_jpeg", "corrupted", "n", "minutes", "seed", "device", "size",
+           "workers")
 
 def examined(out:Path|None=None, is_kept:bool=True, only_plan:bool=False, # Report, or Estimate; where it is kept
              **given) -> tuple:
@@ -98,11 +106,12 @@ def _spelt(found): # Report or Estimate, whose findings name options
     found.about["findings"] = list(map(spelt, found.about["findings"]))
     return found
 
-def source_of(out, model, weights=None, data=None, **given) -> dict: # text
+def source_of(out, model, weights=None, data=None, corrupted=None, **given) -> dict: # text
     "How the network and the images were named: the page repeats it in the commands that it suggests."
     def text(value): return ",".join(map(repr, value)) if isinstance(value, (tuple, list)) else repr(value)
     also = (f"--{key} {text(given[key])}" for key in ("mean", "std", "size") if given.get(key) is not None)
-    return dict(model=model, weights=str(weights or ""), data=str(data), out=str(out), options=" ".join(also))
+    return dict(model=model, weights=str(weights or ""), data=str(data), out=str(out), corrupted=str(corrupted or ""),
+                options=" ".join(also))
 
 def _serious(findings): # lines
     return [f"careful: {found['words']}" for found in findings if found["is_serious"]]
@@ -136,6 +145,8 @@ def robustness(as_json, out, **given):
     Example:
       gwi robustness --model timm:resnet18 --weights best.pth --data photos/test \\
         --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --minutes 10 --out before
+      gwi robustness --model file.py:network --weights best.pth --data cifar-10-python.tar.gz \\
+        --data-c CIFAR-10-C.tar --out published
     """
     if out is None: options.check_out(_FOLDER)
     with stdout_kept(), options.writing(out) if out else contextlib.nullcontext():

@@ -295,8 +295,9 @@ def _refused(found) -> ValueError: # a corrupted set
     name = next(iter(found.corrupted))
     as_it_is = ("that one folder" if found.what.endswith("folders") else
                 f"in Python gwi.robustness(model, gwi.data.given.read({found.path.name!r}).corrupted[{name!r}][2])")
-    return ValueError(f"{found.path}: {found.what}; clean images are needed, which are corrupted here: give the test "
-                      f"set that it was made from, or, to measure one part of it as it is, {as_it_is}")
+    return ValueError(f"{found.path}: {found.what}; clean images are needed: give the test set that it was made from, "
+                      "and this set with it (gwi robustness --data-c PATH, in Python the argument corrupted of "
+                      f"gwi.robustness); or, to measure one part of it as it is, {as_it_is}")
 
 def _own_size(part, dataset): # of `Given.test`
     "The images at the size that they are published in, or come in."

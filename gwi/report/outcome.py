@@ -42,6 +42,11 @@ class Report:
     def is_complete(self) -> bool: return not self.about["missing"]
 
     @property
+    def is_paired(self) -> bool: # else the corrupted images are others of the same classes, as of `gwi.data.matched`
+        "Whether the corrupted images are the clean ones."
+        return self.about["corruption"].get("matched") != "class"
+
+    @property
     def sampled(self) -> list[str]: # "corruption 60": the protocols that got fewer images than there are
         return [f"{name} {n:,}" for name, n in self.about.get("n", {}).items() if n < self.about["of"]]
 

@@ -29,7 +29,8 @@ def _shared(first, second) -> tuple: # Measures -> wrong answers on the images t
     _, at, there = np.intersect1d(first.indices, second.indices, return_indices=True)
     return first.wrong[at], second.wrong[there]
 
-_DECIDE = {"corruption": ("constants", "seed", "severities", "final_jpeg"), "attack": ("seed", "ascents", "library")}
+_DECIDE = {"corruption": ("constants", "seed", "severities", "final_jpeg", "given", "matched"),
+           "attack": ("seed", "ascents", "library")}
 
 def _differ(first:Report, second:Report) -> list: # protocols whose settings differ, in words
     def settings(report, protocol, key): return json.dumps(report.about[protocol].get(key))

@@ -36,7 +36,9 @@ def _said(wrong) -> str: # "8.3 % (7.1 to 9.7)"
 
 def _is_more(clean, hard) -> bool: # Measures; on the same images, by a 95 % interval of the paired difference
     _, at, there = np.intersect1d(clean.indices, hard.indices, return_indices=True)
-    if not len(at): return False
+    if not len(at): # other images
+        spread = sum(m.wrong.astype(float).var() / len(m.wrong) for m in (clean, hard))
+        return hard.wrong.mean() - clean.wrong.mean() > 1.96 * spread ** 0.5
     d = hard.wrong[there].astype(float) - clean.wrong[at]
     return d.mean() > 1.96 * d.std() / len(d) ** 0.5
 
@@ -117,19 +119,39 @@ def data_name(about:dict # of a report
     "What the images are called, and the published data set that they belong to."
     return about["data"] + (f" ({label(about['dataset'])})" if about.get("dataset") else "")
 
+def _how_corrupted(about) -> dict: # of a report -> what is shown
+    "The constants and the seed of corruptions that were made, or the set that was given."
+    of = about["corruption"]
+    if not of.get("given"): return {"Constants of the corruptions": of.get("constants", ""), "Seed": about["seed"]}
+    by = {"image": "image by image", "class": "by class, not by image"}[of["matched"]]
+    return {"Corrupted set": f"{of['set']}: {of['what']}, matched {by}",
+            "Seed of the attacks": about["seed"] if about["attack"] else ""}
+
 def _done(about, examples) -> str: # HTML
     "What was run, on what, how long."
     spent = about["seconds"] | ({"examples": examples["seconds"]} if examples else {})
     data = f"{data_name(about)}, {about['of']:,} images, {len(about['classes'])} classes"
     used = ", ".join(f"{name} {n:,}" for name, n in about.get("n", {}).items())
-    facts = {"Network": about["network"], "Data": data, "Images used": used,
-             "Constants of the corruptions": about["corruption"].get("constants", ""), "Seed": about["seed"],
+    facts = {"Network": about["network"], "Data": data, "Images used": used, **_how_corrupted(about),
              "Time": ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in spent.items()),
              "Versions": about["versions"], "Hardware": about["hardware"]}
     pairs = "".join(f"<dt>{plain(k)}</dt><dd>{plain(v)}</dd>" for k, v in facts.items() if v != "")
     plan = frame.folded("The plan, as it was said", f'<pre tabindex="0">{plain(chr(10).join(about["plan"]))}</pre>')
     notes = [found["words"] for found in about["findings"] if not found["is_serious"]]
     return f"<dl>{pairs}</dl>{_items([*about['notes'], *notes])}{plan}"
+
+_OF_FILES = ("The corrupted images are those of {set} ({what}), as they lie there: how strong they are, and whether "
+             "they were saved once more, are properties of those files. What a camera, the weather or a user does is "
+             "related to them, not the same.")
+_OF_CLASSES = ("Corrupted images were matched by class, not by image: they are other pictures than the clean ones, so "
+               "that a difference between both is one of pictures, too.")
+
+def _of_corruptions(report) -> list: # sentences
+    "What corruptions do not say."
+    of = report.about["corruption"]
+    constants = of.get("constants", "")
+    if not of.get("given"): return [text("robust.limit.corruptions", constants=_SETS.get(constants, constants))]
+    return [_OF_FILES.format(set=of["set"], what=of["what"]), *[_OF_CLASSES] * (not report.is_paired)]
 
 _SETS = {"cifar": "CIFAR-10-C", "imagenet": "ImageNet-C", "tiny-imagenet": "Tiny-ImageNet-C"}
 
@@ -141,13 +163,18 @@ def limits(report:Report) -> list[str]: # sentences
     if few := report.sampled:
         found.append(text("robust.limit.sampled", sampled=", ".join(few), whole=f"{about['of']:,}"))
     found.append(text("robust.limit.training"))
-    if "corruption" in report.answers:
-        constants = about["corruption"].get("constants", "")
-        found.append(text("robust.limit.corruptions", constants=_SETS.get(constants, constants)))
+    if "corruption" in report.answers: found += _of_corruptions(report)
     found.append(text("robust.limit.attacks" if sections.attack_keys(report) else "robust.limit.no-attacks"))
     return [*found, text("robust.limit.worst")]
 
 # %% ../../nbs/report/381_robust.ipynb #2da85212
+_OTHERS = "Errors (%) of other networks on the same data set, for orientation: they saw other training"
+_UNRANKED = "No interval is known for them, so nothing here is ranked."
+_BESIDE = { # origin of a corrupted set that was given
+    "official": f"{_OTHERS}; published ones were measured on the same corrupted files. {_UNRANKED}",
+    "given": f"{_OTHERS}, and published ones were measured on the official corrupted files, which those that were "
+             f"given here may not be. {_UNRANKED}"}
+
 def beside(report:Report, others:list[Reference]) -> str: # HTML
     "Errors of others on the same data set, beside those of this network."
     if not others: return f"<p>{plain(text('robust.beside.none'))}</p>"
@@ -162,6 +189,7 @@ def beside(report:Report, others:list[Reference]) -> str: # HTML
               if set(titles) & set(one.errors)]
     head = ["network", *map(plain, titles)]
     words = text("robust.beside", data=label(report.about["dataset"]))
+    words = _BESIDE.get(report.about["corruption"].get("origin"), words)
     return f'<p class="caption">{plain(words)}</p>\n' + frame.html_table([head, *lines], "Beside others")
 
 def _as_reference(others) -> Reference|None: # whose errors stand beside the heat map: our standard training
@@ -170,7 +198,7 @@ def _as_reference(others) -> Reference|None: # whose errors stand beside the hea
 
 # %% ../../nbs/report/381_robust.ipynb #7000cf99
 def next_commands(report:Report) -> list: # (why, commands)
-    "Commands that follow; `about['source']`: model, weights, data, out, and further options, as they were given."
+    "Commands that follow; `about['source']`: model, weights, data, out, corrupted set, further options, as given."
     given = report.about.get("source", {})
     source = {key: quote(str(value)) for key, value in given.items() if value and key != "options"}
     options = f" {given['options']}" if given.get("options") else ""
@@ -180,7 +208,8 @@ def next_commands(report:Report) -> list: # (why, commands)
     train = train if train != test else "photos/train"
     tuned = "tuned/weights.safetensors" if ".safetensors" in weights else "tuned/weights.pth"
     tune = f"gwi train --from {weights} --model {model} --data {train}{options} --epochs 5"
-    again = f"gwi robustness --model {model} --weights {tuned} --data {test}{options} --out after"
+    hard = f" --data-c {source['corrupted']}" if "corrupted" in source else ""
+    again = f"gwi robustness --model {model} --weights {tuned} --data {test}{hard}{options} --out after"
     here = source.get("out", "before")
     return [(text("robust.next.augmix"), [f"{tune} --method augmix --out tuned"]),
             (text("robust.next.gwi"), [f"{tune} --method gwi+augmix --out tuned"]),

@@ -49,6 +49,8 @@ def clean_error(report:Report) -> float|None: # in [0,1]
     among = np.isin(clean["indices"], hard["indices"]) if hard else np.ones(len(wrong), bool)
     return float(wrong[among].mean()) if among.any() else float(wrong.mean())
 
+_OF_OTHERS = "More: points above the clean images, which are other pictures of the same classes."
+
 def heat_map(report:Report,
              reference:Reference|None=None, # whose mean errors stand beside
             ) -> str: # HTML; "" where nothing was corrupted
@@ -65,7 +67,7 @@ def heat_map(report:Report,
              + f"<td>{100 * clean:.1f}</td><td{_spare('more', reference)}></td>{ours if reference else ''}</tr>")
     lines = "".join(_heat_line(name, answers, clean, reference) for name in corrupted_by(answers))
     words = text("robust.heat", n=f"{len(answers['labels']):,}") + (
-        " " + text("robust.heat.more") if clean is not None else "") + (
+        " " + (text("robust.heat.more") if report.is_paired else _OF_OTHERS) if clean is not None else "") + (
         " " + text("robust.heat.reference", network=reference.network, source=reference.source) if reference else "")
     return ('<figure id="heat"><div class="box" tabindex="0" role="region" aria-label="Error by corruption">'
             f'<table class="numbers heat"><thead><tr>{heads}</tr>{above}</thead><tbody>{lines}</tbody></table></div>'
@@ -196,12 +198,15 @@ def _example(one, classes, side) -> str: # HTML
     words = f"True class: {truth}. Clean: {clean}. {how[0].upper()}{how[1:]}: {hard}."
     return f'<figure class="example"><div class="pair">{pictures}</div><figcaption>{plain(words)}</figcaption></figure>'
 
+_UNPAIRED = ("No example: the corrupted images are matched by class, not by image, so that none has its clean one "
+             "beside it.")
+
 def example_section(report:Report) -> str: # HTML
     "The examples, the rule by which they were chosen, and why none is there or shows where the network looks."
     kept, hard = report.examples, corrupted_by(report.answers.get("corruption", {}))
     if not kept:
         return f"<p>{plain(text('robust.examples.no-corruption' if not hard else 'robust.examples.not-kept'))}</p>"
-    if not kept["examples"]: return f"<p>{plain(text('robust.examples.none'))}</p>"
+    if not kept["examples"]: return f"<p>{plain(text('robust.examples.none') if report.is_paired else _UNPAIRED)}</p>"
     words = [text("robust.examples")]
     words.append(text("robust.cam", layer=kept["layer"]) if kept["layer"] else
                  text("robust.no-cam", why=kept["why_no_cam"]))
