@@ -48,8 +48,7 @@ def _asked_options(function):
 def _group_or_names(names): # ("15",) -> "15"
     return names[0] if len(names) == 1 else names
 
-def check_asked(corruptions=(), attacks=(), eps=(), constants=None, corrupted=None, final_jpeg=None, seed=None, # as of
-                **_): # the options
+def check_asked(corruptions=(), attacks=(), eps=(), constants=None, corrupted=None, final_jpeg=None, seed=None, **_):
     "ValueError for names that nothing has, before a network is loaded."
     from gwi import planning
     names = planning.corruptions_named(_group_or_names(corruptions))

@@ -211,7 +211,7 @@ def _sentences(held, n, is_alike) -> list: # (sentence, whether it is serious)
     found, few = held.given, len(held.positions)
     origin = "" if held.origin == "official" else ", not known to be a published file byte for byte"
     how = "image by image" if held.is_paired else (
-        "by class, not by image: as many of each class as there are clean ones, and other pictures than those")
+        "by class, not by image: as many of each class as there are clean ones, and other images than those")
     said = [(f"corrupted images: those of {held.name} ({found.what}{origin}), matched {how}", False)]
     if ours := next((file for file in _OURS if (found.path/file).is_file()), None):
         said.append((f"{held.name} was made by this project, as its {ours} says: no published file", False))

@@ -49,7 +49,7 @@ def clean_error(report:Report) -> float|None: # in [0,1]
     among = np.isin(clean["indices"], hard["indices"]) if hard else np.ones(len(wrong), bool)
     return float(wrong[among].mean()) if among.any() else float(wrong.mean())
 
-_OF_OTHERS = "More: points above the clean images, which are other pictures of the same classes."
+_OF_OTHERS = "More: points above the clean images, which are other images of the same classes."
 
 def heat_map(report:Report,
              reference:Reference|None=None, # whose mean errors stand beside
