@@ -7,6 +7,7 @@ __all__ = ['check_given', 'Matched', 'matched']
 
 # %% ../../nbs/data/244_matched.ipynb #a2440002
 import hashlib
+import io
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -134,10 +135,23 @@ def _clean_for(place, data): # Images; None: they are not needed
     tree = tree_of(place)
     arrays, bases = corrupted_files(tree), {PurePosixPath(name).name for name in tree.names}
     if not arrays or "labels.npy" in bases: return None
-    if place.is_dir():
-        rows = np.load(place/next(iter(arrays.values())), mmap_mode="r", allow_pickle=False)
-        _check_number(place, len(rows) // 5, len(data.images))
+    if shape := _shape_of(tree, next(iter(arrays.values()))):
+        _check_number(place, shape[0] // 5, len(data.images))
+        _check_side(place, shape[1:3], data.images.size)
     return data.images.select(np.arange(len(data.images)))
+
+def _shape_of(tree, file) -> tuple: # of an array; empty: it is none of images, and `read` says what is the matter
+    try:
+        if tree.root.is_dir(): shape = np.load(tree.root/file, mmap_mode="r", allow_pickle=False).shape
+        else: shape = np.load(io.BytesIO(tree.read(file)), allow_pickle=False).shape
+    except (ValueError, EOFError, OSError): return ()
+    return shape if len(shape) == 4 else ()
+
+def _check_side(place, sides, side):
+    if sides == (side, side): return
+    there = " × ".join(map(str, sides))
+    raise ValueError(f"{place}: images of {there} pixels, but the clean ones have {side}; without labels.npy both have "
+                     "to be of one size: leave size= out, or copy labels.npy there")
 
 def _check_names(found, names, is_group):
     "ValueError unless all that is asked for is there."
