@@ -3585,6 +3585,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                                                                'gwi/tools/verify.py'),
                                   'gwi.tools.verify._usual': ('tools/verify.html#_usual', 'gwi/tools/verify.py'),
                                   'gwi.tools.verify._whole_pool': ('tools/verify.html#_whole_pool', 'gwi/tools/verify.py'),
+                                  'gwi.tools.verify.are_elsewhere': ('tools/verify.html#are_elsewhere', 'gwi/tools/verify.py'),
                                   'gwi.tools.verify.changed': ('tools/verify.html#changed', 'gwi/tools/verify.py'),
                                   'gwi.tools.verify.committed_digest': ('tools/verify.html#committed_digest', 'gwi/tools/verify.py'),
                                   'gwi.tools.verify.differing': ('tools/verify.html#differing', 'gwi/tools/verify.py'),
