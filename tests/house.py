@@ -309,6 +309,16 @@ def words():
         yield from (f"{near(file)}:1: cell {n}: {found}" for n, text in prose for found in picture.findall(text))
 
 
+def places():
+    "Outputs name no folder of the machine that made them; folders for a moment are nobody's."
+    place = re.compile(r"(?<![\w.…}/:-])/(?:home|mnt|root|Users|work)/\w[\w/.-]*")
+    for file, cells in notebooks().items():
+        for n, cell in enumerate(cells, 1):
+            for output in cell.get("outputs", []):
+                shown = [output.get("text", ""), *(str(v) for k, v in output.get("data", {}).items() if "text" in k)]
+                yield from (f"{near(file)}:1: output of cell {n}: {found}" for found in place.findall("\n".join(shown)))
+
+
 def trusted():
     "Code of others runs nowhere but where SECURITY.md says, and the rule knows it when it sees it."
     yield from executions(modules())
@@ -330,6 +340,7 @@ RULES = {
     "no module uses another's private names": private_names,
     "tutorials say how long they take, and run or say why not without a clone": tutorials,
     "prose says images, not pictures": words,
+    "outputs name no folder of a machine": places,
     "code of others runs nowhere but where SECURITY.md says": trusted,
     f"at least {DEMONSTRATED} % of the exported cells are demonstrated": demonstrated,
 }

@@ -144,7 +144,7 @@ _OF_FILES = ("The corrupted images are those of {set} ({what}), as they lie ther
              "they were saved once more, are properties of those files. What a camera, the weather or a user does is "
              "related to them, not the same.")
 _OF_CLASSES = ("Corrupted images were matched by class, not by image: they are other images than the clean ones, so "
-               "that a difference between both is one of pictures, too.")
+               "that a difference between both is one of images, too.")
 
 def _of_corruptions(report) -> list: # sentences
     "What corruptions do not say."
