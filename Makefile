@@ -115,7 +115,8 @@ kit: install  ## pack a study into kit/ for a machine with a GPU and without a n
 	@$(RUN) python -m gwi.pipeline.kit pack $(profile) $(part) $(data) $${THERE:+"--python=$$THERE"}
 
 kit-import: install  ## check the rows that came back from a kit (FROM=folder) and take the complete seeds in
-	@$(RUN) python -m gwi.pipeline.kit import $(profile) $(part) $${FROM:+-- "$$FROM"}
+	@$(RUN) python -m gwi.pipeline.kit import $(profile) $(part) $${METHODS:+"--methods=$$METHODS"} \
+	  $${FROM:+-- "$$FROM"}
 
 kit-rehearsal: install  ## pack, run, go on and take in a tiny grid on the CPU, without notebook tools (a minute)
 	@$(RUN) python -m gwi.pipeline.kit rehearse --out .cache/kit-rehearsal

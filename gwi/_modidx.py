@@ -1775,6 +1775,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                        'gwi.pipeline.kit_grid.cells': ('pipeline/kit_grid.html#cells', 'gwi/pipeline/kit_grid.py'),
                                        'gwi.pipeline.kit_grid.check_folder': ( 'pipeline/kit_grid.html#check_folder',
                                                                                'gwi/pipeline/kit_grid.py'),
+                                       'gwi.pipeline.kit_grid.chosen_methods': ( 'pipeline/kit_grid.html#chosen_methods',
+                                                                                 'gwi/pipeline/kit_grid.py'),
                                        'gwi.pipeline.kit_grid.fault': ('pipeline/kit_grid.html#fault', 'gwi/pipeline/kit_grid.py'),
                                        'gwi.pipeline.kit_grid.grid': ('pipeline/kit_grid.html#grid', 'gwi/pipeline/kit_grid.py'),
                                        'gwi.pipeline.kit_grid.is_finished': ( 'pipeline/kit_grid.html#is_finished',

@@ -153,10 +153,11 @@ def _pack(args):
 
 def _import(args):
     "The rows that came back, and the command that makes tables and figures of them."
-    from gwi.pipeline import kit_import
+    from gwi.pipeline import kit_grid, kit_import
     s = study(args.profile, args.part)
+    methods = kit_grid.chosen_methods(s, args.methods)
     if not args.words: raise ValueError("FROM: missing; name the folder that came back: make kit-import FROM=folder")
-    kit_import.import_rows(s, Path(args.words[0]))
+    kit_import.import_rows(s, Path(args.words[0]), methods)
     print(f"results/{s.profile}: tables, figures and report.html by make report PROFILE={s.profile}")
 
 def _run(args):
@@ -182,6 +183,7 @@ def main(argv=None):
     parser.add_argument("words", nargs="*", help="run: MINUTES=9 OUT=folder …; import: the folder that came back")
     parser.add_argument("--profile", default="cifar10-exact-gpu", help="pack, import: a file of profiles/")
     parser.add_argument("--part", default="", help="pack, import: of a profile of several studies: which")
+    parser.add_argument("--methods", default="", help="import: that make a seed complete (default: all core methods)")
     parser.add_argument("--data", default="", help="pack: folder or archive of the images (default: the profile's)")
     parser.add_argument("--out", default="", help="the folder to write (pack: kit, rehearse: .cache/kit-rehearsal)")
     parser.add_argument("--python", default="3.12", choices=("3.11", "3.12"), help="pack: that machine's version")

@@ -39,21 +39,24 @@ def _beside(found): # yields what stands for the root
         for name, content in below("data", found).items(): atomic_write(Path(folder, name), content)
         yield Path(folder)
 
-def files_of(s:Settings, seed:int) -> list: # (run, protocol)
+def files_of(s:Settings, seed:int,
+             methods:list[str]|None=None, # None: the core methods
+            ) -> list: # (run, protocol)
     "Which rows make a seed complete."
-    return [(run, protocol) for run in (make_run(s, m, seed) for m in s.core) for protocol in protocols_of(run)]
+    runs = [make_run(s, method, seed) for method in methods or s.core]
+    return [(run, protocol) for run in runs for protocol in protocols_of(run)]
 
-def _check(s, seed, beside):
+def _check(s, seed, methods, beside):
     "ConfigError unless the rows of a seed are those that this repository would make."
     stated = _data_of(beside)
     if not data_dir(s).is_dir() and len(stated) > 1:
         raise ConfigError(f"FROM: rows from {len(stated)} data sets; fetch the right one here: dvc repro")
-    for run, protocol in files_of(s, seed):
+    for run, protocol in files_of(s, seed, methods):
         origin = wanted(run, protocol)
         if not data_dir(s).is_dir() and stated: origin["data"] = next(iter(stated))
         why = fault(run, beside / place(run, protocol), origin)
         if why: raise ConfigError(f"FROM: {run.name}: {protocol}: {why}: {remedy(why)}")
-    for method in s.core: _check_one_training(make_run(s, method, seed), beside)
+    for method in methods: _check_one_training(make_run(s, method, seed), beside)
 
 def _check_one_training(run, beside):
     "ConfigError if several archives hold parts of a run that was trained twice."
@@ -89,43 +92,50 @@ def restore(s:Settings) -> int: # rows files that were written
     for path, text in texts.items(): atomic_write(path, text)
     return len(texts) // 2
 
-def gather_complete(s:Settings):
-    "rows.csv and provenance.jsonl of the seeds that are complete here, of all parts of the profile, and their seal."
-    suite, files = params.suite(s), []
-    for part in suite:
-        seeds = [[rows_path(*pair) for pair in files_of(part, seed)] for seed in part.seeds]
-        files += [file for of_seed in seeds if all(f.is_file() for f in of_seed) for file in of_seed]
+def gather_complete(s:Settings, methods:list[str]|None=None): # as for `files_of`
+    "rows.csv and provenance.jsonl of what they hold already and of the seeds that are complete here, and their seal."
+    known = {entry["run"] for entry in rows.read_provenance(results_dir(s) / "provenance.jsonl")}
+    files = []
+    for part in params.suite(s):
+        asked = methods if methods and part.part == s.part else part.core
+        for seed in part.seeds:
+            is_complete = all(rows_path(*pair).is_file() for pair in files_of(part, seed, asked))
+            files += [rows_path(run, protocol) for run, protocol in files_of(part, seed)
+                      if run.name in known or is_complete and run.method in asked]
     rows.gather(files, results_dir(s))
     read_rows(results_dir(s))  # whatever breaks the contract is named here
     seal.write_seal(results_dir(s))
 
 # %% ../../nbs/pipeline/450_kit_import.ipynb #eea99ba8
-def _check_contract(s, seeds, beside):
+def _check_contract(pairs, beside):
     "ValueError for rows that no table could be made of, before they get here."
-    tables = [beside / place(*pair) for seed in seeds for pair in files_of(s, seed)]
+    tables = [beside / place(*pair) for pair in pairs]
     rows.gather(tables, beside / "results")
     if tables: read_rows(beside / "results")
 
-def _take(s, seed, beside):
-    for pair in files_of(s, seed):
+def _take(pairs, beside):
+    for pair in pairs:
         for name in (place(*pair).with_suffix(kind) for kind in (".csv", ".json")):
             atomic_write(paths.root() / name, (beside / name).read_bytes())
 
 def import_rows(s:Settings, # of the study, as the repository has it
                 folder:Path, # that came back
+                methods:list[str]|None=None, # that make a seed complete; None: the core methods
                ) -> list[int]: # the complete seeds that it brought
     "Check the rows of a kit, take the complete seeds in, and gather them in results/<profile>."
-    found = arrived(Path(folder), s)
+    found, methods = arrived(Path(folder), s), methods or s.core
     with _beside(found) as beside:
-        def is_complete(seed): return all((beside / place(*pair)).is_file() for pair in files_of(s, seed))
-        seeds = [seed for seed in s.seeds if is_complete(seed)]
-        for seed in seeds: _check(s, seed, beside)
-        _check_contract(s, seeds, beside)
+        pairs_of = {seed: files_of(s, seed, methods) for seed in s.seeds}
+        seeds = [seed for seed, pairs in pairs_of.items() if all((beside / place(*pair)).is_file() for pair in pairs)]
+        taken = [pair for seed in seeds for pair in pairs_of[seed]]
+        for seed in seeds: _check(s, seed, methods, beside)
+        _check_contract(taken, beside)
         for part in params.suite(s): restore(part)
-        for seed in seeds: _take(s, seed, beside)
-    if seeds: gather_complete(s)
+        _take(taken, beside)
+    if seeds: gather_complete(s, methods)
     for name, content in measured(s, found).items():
         file = paths.root() / name
         atomic_write(file, joined_calls(content, file) if file.name == "machine.json" else content)
-    progress(f"kit: {len(seeds)} complete seeds of {s.profile}, {s.part} taken in: {seeds}")
+    of = "" if methods == s.core else f", of {','.join(methods)}"
+    progress(f"kit: {len(seeds)} complete seeds of {s.profile}, {s.part}{of} taken in: {seeds}")
     return seeds

@@ -33,8 +33,8 @@ from ..runs import data_dir
 # %% ../../nbs/pipeline/425_kit_pack.ipynb #a6811ca2
 RUN = """#!/usr/bin/env bash
 # The study of this kit on this machine:
-# bash run.sh [MINUTES=9] [OUT=folder] [EARLIER=rows.tar.gz] [K=processes] [RUNS=at most] [SPEED=0] [MPS=0]
-#             [LENGTHS=30,60] [DEVICE=cpu] [PYTHON=python3]
+# bash run.sh [MINUTES=9] [OUT=folder] [EARLIER=rows.tar.gz] [K=processes] [METHODS=one,another] [RUNS=at most]
+#             [SPEED=0] [MPS=0] [LENGTHS=30,60] [DEVICE=cpu] [PYTHON=python3]
 set -eu
 HERE="$PWD"
 KIT="$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)"

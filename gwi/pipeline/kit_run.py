@@ -28,16 +28,16 @@ from ..extras import needs
 from ..params import Settings
 from ..paths import ConfigError, atomic_write
 from .kit_device import device_variables, machine, shared_device
-from .kit_grid import (SUMS, archive_of_rows, below, check_folder, fault, grid, is_finished, joined_calls,
-                                     measured, place, protocols_of, remedy, sums_of, wanted)
+from .kit_grid import (SUMS, archive_of_rows, below, check_folder, chosen_methods, fault, grid, is_finished,
+                                     joined_calls, measured, place, protocols_of, remedy, sums_of, wanted)
 from .kit_pack import unpacked
 from .kit_plan import CHOICES, USUAL, Crew, Plan, best, measured_pace, started, told_pace, work_off
 from .kit_worker import check_lengths, join_parts
 from ..runs import corrupted_dir, data_dir, make_run, results_dir, rows_dir, weights_path
 
 # %% ../../nbs/pipeline/445_kit_run.ipynb #985541ab
-OPTIONS = dict(HERE=".", MINUTES="9", OUT="out", EARLIER="", K="", RUNS="", SPEED="1", MPS="1", LENGTHS="", DEVICE="",
-               PYTHON="")  # key -> default; PYTHON is read by run.sh, which adds HERE
+OPTIONS = dict(HERE=".", MINUTES="9", OUT="out", EARLIER="", K="", METHODS="", RUNS="", SPEED="1", MPS="1",
+               LENGTHS="", DEVICE="", PYTHON="")  # key -> default; PYTHON is read by run.sh, which adds HERE
 NUMBERS, SWITCHES = dict(MINUTES=float, K=int, RUNS=int), ("SPEED", "MPS")
 
 def parsed_options(words:list[str] # KEY=VALUE
@@ -215,11 +215,12 @@ class Keeper:
         except OSError: traceback.print_exc()  # the next time, or the end, does it
 
 # %% ../../nbs/pipeline/445_kit_run.ipynb #e28753c0
-def _report(s, plan, begin):
+def _report(s, plan, begin, methods):
     "The last lines: what is there now."
     done = {run.name for run in grid(s) if is_finished(run)}
-    seeds = [seed for seed in s.seeds if all(make_run(s, method, seed).name in done for method in s.core)]
-    progress(f"kit: {len(plan.finished)} runs in {time.monotonic() - begin:.0f} s, complete seeds: {seeds}; "
+    seeds = [seed for seed in s.seeds if all(make_run(s, method, seed).name in done for method in methods)]
+    of = "" if methods == s.core else f" of {','.join(methods)}"
+    progress(f"kit: {len(plan.finished)} runs in {time.monotonic() - begin:.0f} s, complete seeds{of}: {seeds}; "
              f"{len(plan.failed)} failed, {len(plan.waiting)} not begun")
     for name, why in plan.failed.items(): progress(f"kit: failed: {name}: {why}")
 
@@ -236,7 +237,7 @@ def _run_grid(s, plan, crew, about, options, out):
     finally: keeper(at_least=0)
     crew.stop()
     pack_weights(s, out)
-    _report(s, plan, begin)
+    _report(s, plan, begin, chosen_methods(s, options["METHODS"]))
 
 # %% ../../nbs/pipeline/445_kit_run.ipynb #c25f4b12
 RESERVE = 12  # seconds for packing at the end
@@ -249,12 +250,14 @@ def run_kit(words:list[str] # MINUTES=9 OUT=folder …
                                    os.environ.get("CUDA_VISIBLE_DEVICES"))
     s, about = unpacked(paths.root()), machine()
     out, earlier = Path(options["HERE"], options["OUT"]), Path(options["HERE"], options["EARLIER"])
+    methods = chosen_methods(s, options["METHODS"])
     if options["LENGTHS"]: return try_lengths(s, about, options, out)
     files = earlier_files(earlier, s) if options["EARLIER"] else {}
     check_out(out, files)
     if files: take_earlier(earlier, files, s)
-    runs = [run for run in grid(s) if not is_finished(run)]
-    progress(f"kit: {len(runs)} of {len(grid(s))} runs are left; {json.dumps(about)}")
+    asked = [run for run in grid(s) if run.method in methods]
+    runs = [run for run in asked if not is_finished(run)]
+    progress(f"kit: {len(runs)} of {len(asked)} runs are left; {json.dumps(about)}")
     plan = Plan(runs[:int(options["RUNS"] or len(runs))], begin + 60 * float(options["MINUTES"]) - RESERVE)
     if not runs: return pack_rows(s, out)
     os.environ["GWI_UNTIL_UPTIME"] = str(plan.end)
