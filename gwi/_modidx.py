@@ -1771,6 +1771,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                                                              'gwi/pipeline/kit_grid.py'),
                                        'gwi.pipeline.kit_grid.archive_of_rows': ( 'pipeline/kit_grid.html#archive_of_rows',
                                                                                   'gwi/pipeline/kit_grid.py'),
+                                       'gwi.pipeline.kit_grid.belonging': ('pipeline/kit_grid.html#belonging', 'gwi/pipeline/kit_grid.py'),
                                        'gwi.pipeline.kit_grid.below': ('pipeline/kit_grid.html#below', 'gwi/pipeline/kit_grid.py'),
                                        'gwi.pipeline.kit_grid.cells': ('pipeline/kit_grid.html#cells', 'gwi/pipeline/kit_grid.py'),
                                        'gwi.pipeline.kit_grid.check_folder': ( 'pipeline/kit_grid.html#check_folder',

@@ -15,8 +15,9 @@ from .. import params, paths, rows, seal
 from ..console import progress
 from ..params import Settings
 from ..paths import ConfigError, atomic_write
-from .kit_grid import (archive_of_rows, below, fault, joined_calls, measured, names_of, place, protocols_of,
-                                   remedy, wanted)
+from .kit_grid import (archive_of_rows, below, belonging, fault, joined_calls, measured, names_of, place,
+                                   protocols_of, remedy, wanted)
+from ..answers import answers_file
 from ..report.reading import read_rows
 from ..runs import data_dir, make_run, results_dir, rows_path
 
@@ -78,7 +79,7 @@ def restore(s:Settings) -> int: # rows files that were written
     table, entries = results_dir(s) / "rows.csv", rows.read_provenance(results_dir(s) / "provenance.jsonl")
     lines = rows.lines_of(table) if table.is_file() else [""]
     known = {(entry["run"], entry["protocol"]): entry for entry in entries}
-    texts = {}
+    written, texts = 0, {}
     for run, protocol in (pair for seed in s.seeds for pair in files_of(s, seed)):
         entry, path = known.get((run.name, protocol)), rows_path(run, protocol)
         if not entry or path.is_file(): continue
@@ -89,8 +90,11 @@ def restore(s:Settings) -> int: # rows files that were written
                               "provenance.jsonl names: one of both was edited; get them again from git")
         origin = {key: value for key, value in entry.items() if key not in ("run", "protocol", "stage")}
         texts |= {path: text, path.with_suffix(".json"): json.dumps(origin, indent=1, sort_keys=True) + "\n"}
+        answers = answers_file(results_dir(s).parent, s.profile, run.name, protocol)
+        if answers.is_file(): texts[path.with_suffix(".npz")] = answers.read_bytes()
+        written += 1
     for path, text in texts.items(): atomic_write(path, text)
-    return len(texts) // 2
+    return written
 
 def gather_complete(s:Settings, methods:list[str]|None=None): # as for `files_of`
     "rows.csv and provenance.jsonl of what they hold already and of the seeds that are complete here, and their seal."
@@ -114,9 +118,8 @@ def _check_contract(pairs, beside):
     if tables: read_rows(beside / "results")
 
 def _take(pairs, beside):
-    for pair in pairs:
-        for name in (place(*pair).with_suffix(kind) for kind in (".csv", ".json")):
-            atomic_write(paths.root() / name, (beside / name).read_bytes())
+    for name in (name for pair in pairs for name in belonging(*pair)):
+        atomic_write(paths.root() / name, (beside / name).read_bytes())
 
 def import_rows(s:Settings, # of the study, as the repository has it
                 folder:Path, # that came back

@@ -28,8 +28,8 @@ from ..extras import needs
 from ..params import Settings
 from ..paths import ConfigError, atomic_write
 from .kit_device import device_variables, machine, shared_device
-from .kit_grid import (SUMS, archive_of_rows, below, check_folder, chosen_methods, fault, grid, is_finished,
-                                     joined_calls, measured, place, protocols_of, remedy, sums_of, wanted)
+from .kit_grid import (SUMS, archive_of_rows, below, belonging, check_folder, chosen_methods, fault, grid,
+                                     is_finished, joined_calls, measured, place, protocols_of, remedy, sums_of, wanted)
 from .kit_pack import unpacked
 from .kit_plan import CHOICES, USUAL, Crew, Plan, best, measured_pace, started, told_pace, work_off
 from .kit_worker import check_lengths, join_parts
@@ -86,7 +86,7 @@ def earlier_files(path:Path, # rows.tar.gz of an earlier call
             if why: raise ConfigError(f"{wrong} {run.name}: {protocol}: {why}: {remedy(why)}")
     return found | measured(s, files)
 
-def _names(run, protocol): return [place(run, protocol).with_suffix(kind).as_posix() for kind in (".csv", ".json")]
+def _names(run, protocol): return [file.as_posix() for file in belonging(run, protocol)]
 
 def take_earlier(path:Path, # where they come from
                  files:dict[str,bytes], # from `earlier_files`
@@ -103,14 +103,14 @@ def take_earlier(path:Path, # where they come from
 FILE, FILES, TOTAL = 15 * 2**20, 8, 60 * 2**20  # bytes of a file, files, bytes of all
 
 def _files(s):
-    "Name -> content of whole rows files, each with its origin, and of what was measured."
-    pairs = [f.with_suffix(kind) for f in rows_dir(s).rglob("*.csv") for kind in (".csv", ".json")
-             if f.with_suffix(".json").is_file()]
+    "Name -> content of whole rows files, each with its origin and the answers, and of what was measured."
+    pairs = [f.with_suffix(kind) for f in rows_dir(s).rglob("*.csv") for kind in (".csv", ".json", ".npz")
+             if f.with_suffix(".json").is_file() and f.with_suffix(kind).is_file()]
     others = [f for f in results_dir(s).rglob("*") if f.is_file() and not f.name.startswith(".")]
     return {f.relative_to(paths.root()).as_posix(): f.read_bytes() for f in sorted([*others, *pairs])}
 
 def pack_rows(s:Settings, out:Path) -> Path: # rows.tar.gz
-    "Rows of all runs with their origin, what was measured, machine.json, the list of these; logs, if there is room."
+    "Rows of all runs with origin and answers, what was measured, the list of these; logs, if there is room."
     files, buffer = _files(s), io.BytesIO()
     logs = sorted((paths.root() / "logs").glob("*.log"))
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
