@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .. import params, paths, rows, seal
+from ..answers import answers_file
 from ..console import progress
 from ..params import Settings
 from ..paths import ConfigError, atomic_write
 from .kit_grid import (archive_of_rows, below, belonging, fault, joined_calls, measured, names_of, place,
                                    protocols_of, remedy, wanted)
-from ..answers import answers_file
 from ..report.reading import read_rows
 from ..runs import data_dir, make_run, results_dir, rows_path
 
