@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CLAIMS', 'SATURATED', 'TURNED', 'COLUMNS_FIRST', 'FAMILIES', 'DAMAGED', 'is_look', 'assess', 'is_answered',
            'family_table', 'family_title', 'short_table', 'plain_table', 'limits', 'lacking', 'claims_caption',
-           'stated_parts', 'write_claims']
+           'over_images', 'stated_parts', 'write_claims']
 
 # %% ../../nbs/report/370_claims.ipynb #b0e1f3ce
 import zipfile
@@ -295,13 +295,23 @@ def _image_differences(r, rows, root): # [seeds, images] in percentage points, o
         raise ValueError(f"{_between_words(r)}: the seeds were tested on different images, {counts}; evaluate again")
     return np.array(list(lines.values()))
 
-def _over_images(assessed, rows, root) -> str: # Markdown, or nothing
-    "Intervals over seeds alone, and over seeds and images."
+def over_images(assessed:pd.DataFrame, # from `assess`
+                rows:pd.DataFrame, # what it was made from
+                root="results", # folder of the answers
+               ) -> pd.DataFrame: # between, seeds, images, effect; low, high over seeds; wide_low, wide_high over both
+    "Mean corruption error: intervals over seeds, and over seeds and images. ValueError: damaged answers."
     lines = []
     for r in _compared_once(assessed[assessed.n > 1]):
         if len(d := _image_differences(r, rows, root)) < 2: continue
-        lines.append([_between_words(r), *d.shape, effect_words(d.mean(), *interval(d.mean(1))),
-                      effect_words(d.mean(), *crossed_interval(d))])
+        lines.append([_between_words(r), *d.shape, d.mean(), *interval(d.mean(1)), *crossed_interval(d)])
+    head = ["between", "seeds", "images", "effect", "low", "high", "wide_low", "wide_high"]
+    return pd.DataFrame(lines, columns=head)
+
+def _over_images(assessed, rows, root) -> str: # Markdown, or nothing
+    "Intervals over seeds alone, and over seeds and images."
+    found = over_images(assessed, rows, root)
+    lines = [[r.between, r.seeds, r.images, effect_words(r.effect, r.low, r.high),
+              effect_words(r.effect, r.wide_low, r.wide_high)] for r in found.itertuples()]
     if not lines: return ""
     table = pipe(["networks", "seeds", "images", "over seeds [95 %]", "over seeds and images [95 %]"], lines)
     return f"\n## Other seeds, other images\n\n{text('claims.crossed')}\n\n{table}"

@@ -120,4 +120,4 @@ def draw_first(rows:pd.DataFrame, # of one profile, data set and network
     except ValueError: return ""
     figures.save(figure, out)
     protocol = "corruption" if (rows.protocol == "corruption").any() else "clean"
-    return tables.caption(numbers(rows, protocol), text("figure.every"))
+    return tables.caption(numbers(rows, protocol), text("figure.every", chosen=effects.chosen_words(rows)))
