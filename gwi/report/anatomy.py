@@ -32,7 +32,7 @@ def _along(ax, part):
     "Every seed as a thin line and their mean as a thick one, a colour a method."
     for method in method_order(part.method):
         look = {key: value for key, value in style(method).items() if key in ("color", "linestyle")}
-        own = part[part.method == method]
+        own = part[part.method == method].sort_values("level")  # files have them in the order of their letters
         for _, seed in own.groupby("seed"): ax.plot(seed.level, seed.value, **look, linewidth=0.4, alpha=0.6)
         mean = own.groupby("level").value.mean()
         ax.plot(mean.index, mean, **look, linewidth=1.3, label=label(method))

@@ -52,14 +52,15 @@ def _check_methods(rows, methods):
 def studied(rows:pd.DataFrame, # of one profile, data set and network
             method:str, # "gwi"
            ) -> str: # "gwi", or "gwi-tuned"
-    "The method, or it with the settings chosen for it where the study has more seeds of that."
+    "The method, or it with the settings chosen for it where the study has more seeds of those: of all methods or none."
     seeds = rows[rows.protocol == "clean"].groupby("method").seed.nunique()
-    return max(method, f"{method}-tuned", key=lambda name: seeds.get(name, 0))
+    more = [seeds.get(f"{name}-tuned", 0) > seeds.get(name, 0) for name in ("standard", "gwi")]
+    return f"{method}-tuned" if all(more) else method
 
 def chosen_words(rows:pd.DataFrame, # of one profile, data set and network
                 ) -> str: # for a caption
     "What stands behind 'standard training' where `studied` has it with the settings chosen for it."
-    return "" if studied(rows, "standard") == "standard" else text("figure.chosen")
+    return "" if studied(rows, "standard") == "standard" else f" {text('figure.chosen')}"
 
 def _drawn(rows, methods):
     "The methods that are compared: those asked for, or those of `COMPARED` that are there."
@@ -106,7 +107,8 @@ def figure_effects(rows:pd.DataFrame, # of one profile, data set and network
     reference = reference or studied(rows, "standard")
     differences = effects(rows, kind, reference, methods)
     if differences.empty:
-        raise ValueError(f"no {kind} of {reference} and of one of {', '.join(methods or COMPARED)}")
+        asked = methods or [studied(rows, method) for method in COMPARED]
+        raise ValueError(f"no {kind} of {reference} and of one of {', '.join(asked)}")
     names = list(dict.fromkeys(differences.condition))
     if kind == "corruption":
         cells = pd.DataFrame(dict(method="", protocol=kind, condition=names, level="", metric="error"))
