@@ -207,10 +207,10 @@ def is_kept(stage:str, # a key of NOTEBOOKS
     "Whether git keeps the executed notebook: one of each kind."
     return stage not in SHARED and group in ("all", "gwi")
 
-def _keep(copy, s, stage, group):
-    "Put an executed notebook in its place: all in data, one of each kind in results."
+def _keep(copy, s, stage, group, is_empty): # of a stage without runs, whose notebook shows nothing
+    "Put an executed notebook in its place: all in data, one of each kind that had something to do in results."
     folders = [paths.root() / "data" / s.profile]
-    if is_kept(stage, group): folders.append(results_dir(s))
+    if is_kept(stage, group) and not is_empty: folders.append(results_dir(s))
     for folder in folders: atomic_write(folder / "notebooks" / _part(s, stage) / copy.name, copy.read_bytes())
     copy.unlink()
 
@@ -275,7 +275,7 @@ def _run_experiment(s, stage, group):
     missing = [file.name for file in files if not file.exists()]
     if missing: raise StageError(f"{name}: {len(missing)} files were not written, first {missing[0]}")
     if experiment in ("train", "evaluate"): _forget_others(s, stage, group, files)
-    _keep(copy, s, stage, group)
+    _keep(copy, s, stage, group, is_empty=experiment in ("train", "evaluate") and not files)
 
 # %% ../../nbs/pipeline/395_notebooks.ipynb #c78ef14a
 def _masters() -> list[int]: # process ids
