@@ -12,6 +12,7 @@ import io
 import os
 import re
 import zipfile
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote
@@ -50,9 +51,34 @@ def own_part(tree:str # the navigation, as furo makes it
     return tree
 
 # %% ../../nbs/tools/553_lighter.ipynb #1ea1967d
+def _with_classes(text): # SVG
+    "Every style that elements share, once, in a style sheet; of files that are images of a page, not parts of it."
+    shared = [style for style, n in Counter(re.findall(r' style="([^"]*)"', text)).items() if n > 1]
+    if not shared or " class=" in text: return text
+    names = {style: f"s{k}" for k, style in enumerate(shared)}
+    def named(found): return f' class="{names[found[1]]}"' if found[1] in names else found[0]
+    text = re.sub(r' style="([^"]*)"', named, text)
+    rules = "".join(f"\n.{name}{{{style}}}" for style, name in names.items())
+    return re.sub(r"<svg[^>]*>", lambda head: f"{head[0]}\n<style>{rules}\n</style>", text, count=1)
+
+def _with_short_ids(text): # SVG
+    "Marks and clips, which matplotlib names by digests, by their number."
+    ids = dict.fromkeys(re.findall(r' id="([a-z][0-9a-f]{10})"', text))
+    names = {long: f"{long[0]}{k}" for k, long in enumerate(ids)}
+    return re.sub(r'(id="|#)([a-z][0-9a-f]{10})\b', lambda found: found[1] + names.get(found[2], found[2]), text)
+
+def _without_groups(text): # SVG
+    "Groups that say nothing are left out, their content stays."
+    kept, opened = [], []
+    for piece in re.split(r"(<g(?: [^>]*)?>\n?|</g>\n?)", text):
+        if piece.startswith("<g"): opened.append(piece.strip() != "<g>")
+        is_empty = not opened.pop() if piece.startswith("</g>") else piece.strip() == "<g>"
+        if not is_empty: kept.append(piece)
+    return "".join(kept)
+
 def lighter_svg(text:str # as matplotlib writes it
                ) -> str:
-    "The same drawing: two decimals, short names of letters, nothing that is not drawn."
+    "The same drawing: two decimals, short names of letters, each style once, nothing that is not drawn."
     def rounded(match): return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
     def short(match): return re.sub(r"-?\d+\.\d{3,}", rounded, re.sub(r"\s+", " ", match[0]))
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<!DOCTYPE[^>]*>", "", text, flags=re.S)
@@ -60,7 +86,8 @@ def lighter_svg(text:str # as matplotlib writes it
     text = re.sub(r'(<use [^>]*)transform="translate\((-?[\d.]+) 0\)"', r'\1x="\2"', text)
     text = re.sub(r'<g id="(?:\w+_\d+|matplotlib\.axis_\d+)"(/?>| )', r"<g\1", text).replace("<g/>", "")
     text = re.sub(r'((?:id|href)="#?)DejaVuSans', r"\1D", text)
-    return re.sub(r">\s*\n\s*<", ">\n<", text)
+    text = re.sub(r">\s*\n\s*<", ">\n<", text)
+    return _with_classes(_with_short_ids(_without_groups(text)))
 
 CHANGE = 0.5  # of 255, on average: what a palette may change
 
