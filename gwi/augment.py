@@ -19,7 +19,7 @@ from .augmix import (OPERATIONS, augmix, augmix_beside, augmix_draws, autoaugmen
                         trivial_augment)
 from .devices import send
 from .extras import needs
-from .frequency import apr, hybrid_augment
+from .frequency import apr, apr_pair, hybrid_augment
 from .pixmix import pixmix
 from .streams import seed_for, uniform
 
@@ -224,6 +224,12 @@ def _pixmix(images, labels, draw, augmentation, n_classes):
 @register_augmentation("apr", mixing=1, views=2, on_host=True)
 def _apr(images, labels, draw, augmentation, n_classes):
     return torch.cat(apr(images, *draw("apr"))), labels
+
+@register_augmentation("augmix-amplitude", mixing=1, on_host=True)
+def _augmix_amplitude(images, labels, draw, augmentation, n_classes):
+    key, indices = draw("augmix")
+    mixed = augmix(images, key, indices, augmentation.augmix_severity)
+    return apr_pair(mixed, seed_for(key, "amplitude"), indices).clamp(0, 1), labels
 
 @register_augmentation("hybrid", mixing=2, views=2, on_host=True)
 def _hybrid(images, labels, draw, augmentation, n_classes):

@@ -264,12 +264,23 @@ def masks_from(self:GroupWiseInhibition,
               ) -> tuple[list,list,dict]: # a mask a layer (None: nothing is damped), groups [B,C] of each, statistics
     "What stands between the two inferences."
     if self.damps_nothing: return [None] * len(self.layers), [], {}
+    layers, means = self.grouped_layers(features, grads, draw, weights)
+    return self.masks_of(layers, draw), [layer.ids for layer in layers], means
+
+@patch
+def grouped_layers(self:GroupWiseInhibition, features, grads, draw, weights=None, # as for `masks_from`
+                  ) -> tuple[list[GroupedLayer],dict]: # one a layer, mean statistics
+    "What masks are made from."
     layers = [self._grouped_layer(a, grad, partial(draw, f"centres{i}"))
               for i, (a, grad) in enumerate(zip(features, grads))]
-    masks = [self.mask(layer, partial(draw, f"places{i}")) for i, layer in enumerate(layers)]
     stats = [_statistics(layer, weights) for layer in layers]
-    means = {name: _mean([s[name] for s in stats]) for name in stats[0]}
-    return masks, [layer.ids for layer in layers], means
+    return layers, {name: _mean([s[name] for s in stats]) for name in stats[0]}
+
+@patch
+def masks_of(self:GroupWiseInhibition, layers:list[GroupedLayer], draw, # (name, n) -> uniform numbers [B,n]
+            ) -> list: # a mask a layer; None: nothing is damped
+    "A mask for every layer."
+    return [self.mask(layer, partial(draw, f"places{i}")) for i, layer in enumerate(layers)]
 
 # %% ../nbs/080_inhibition.ipynb #c9e9c76a
 @patch

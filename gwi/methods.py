@@ -28,6 +28,8 @@ class Method:
     decay: float = 1.0            # factor of the weight decay
     augmented: int = 2            # augmented views of an image in the Jensen-Shannon loss
     view: str | None = None       # of `gwi.masks.MASKS`: the features so damped are one more view in that loss
+    damps: str = "clean"          # of `gwi.views.DAMPED`: or the augmented views' features are damped, without one more
+    rival: str | None = None      # of `gwi.masks.MASKS`: a second mask; an image gets the harder of the two
     controls: tuple = ()          # methods that differ from it in one thing
     label: str | None = None      # as people read it; None: made from the name
     colour: str | None = None     # of figures, with `marker` and `dash`; a combination has those of its parts
@@ -43,7 +45,13 @@ class Method:
     def views(self) -> int:
         "Forward and backward passes an image that an ordinary step takes, free replays apart."
         if self.loss == "views": return 2
-        return 1 + self.augmented + bool(self.view) if self.jsd else 1
+        return 1 + self.augmented + self.has_damped_view if self.jsd else 1
+
+    @property
+    def has_damped_view(self) -> bool:
+        "Whether damped features of the clean image are one more view."
+        return bool(self.view) and self.damps == "clean"
+
 
     @property
     def inhibits(self) -> bool:
@@ -89,7 +97,8 @@ class Method:
         parts |= {"views": True} if self.loss == "views" else {}
         parts |= {} if self.attention in (None, "sge") else dict(attention=self.attention)  # a part of your own
         parts |= {} if self.loss in ("cross-entropy", "jensen-shannon", "views") else dict(loss=self.loss)
-        neutral = dict(decay=1.0, augmented=2, view=None, drop=None, gradient=None)  # older rows do not know them
+        neutral = dict(decay=1.0, augmented=2, view=None, drop=None, gradient=None, damps="clean", rival=None)
+        # rows from before these parts do not know them
         return parts | {name: getattr(self, name) for name, value in neutral.items() if getattr(self, name) != value}
 
 # %% ../nbs/190_methods.ipynb #c0570002
@@ -108,7 +117,9 @@ def passes(method:Method,
     "What an image costs, in forward and backward passes through the network (our count)."
     probe = _FORWARD + _TO_MAPS  # finds out without a gradient of the weights
     ordinary = float(method.views)
-    if method.view: ordinary += _TO_MAPS * (method.views - 1)  # what matters is found in the same pass
+    if method.has_damped_view: ordinary += _TO_MAPS * (method.views - 1)  # what matters is found in the same pass
+    elif method.view: ordinary += probe
+    if method.rival: ordinary += 2 * _FORWARD
     if method.drop == "rsc": ordinary += probe + _FORWARD
     if method.gradient == "sam": ordinary *= 2
     if method.adversarial == "pgd": ordinary += pgd_steps * probe
@@ -225,9 +236,8 @@ _TABLE += (
 )
 
 # %% ../nbs/190_methods.ipynb #7b74750c
-def _view(name, mask, augmented=2, controls=()):
-    return Method(name, "ours", augment="augmix", loss="jensen-shannon", view=mask, augmented=augmented,
-                  controls=controls, **_VIEWS.get(name, {}))
+def _view(name, mask, augment="augmix", **parts):
+    return Method(name, "ours", augment=augment, loss="jensen-shannon", view=mask, **parts, **_VIEWS[name])
 
 _VIEWS = {
     "damped-view": dict(colour="#1B7837", marker="D"),
@@ -235,12 +245,24 @@ _VIEWS = {
     "plain-view": dict(colour="#A6DBA0", marker="v"),
     "damped-view-for-one": dict(colour="#1B7837", marker="d"),
     "random-view-for-one": dict(colour="#7FBF7B", marker="h"),
+    "harder-view": dict(colour="#00441B", marker="X"),
+    "damped-views": dict(colour="#1B7837", marker="s"),
+    "random-views": dict(colour="#7FBF7B", marker="s"),
+    "noise-views": dict(colour="#762A83", marker="s"),
+    "displaced-views": dict(colour="#C2A5CF", marker="s"),
+    "amplitude-views": dict(colour="#C51B7D", marker="^"),
 }
 _TABLE += (
     _view("plain-view", "ones"), _view("random-view", "permuted"),
     _view("damped-view", "reversed", controls=("augmix+jsd", "plain-view", "random-view")),
     _view("random-view-for-one", "permuted", augmented=1),
     _view("damped-view-for-one", "reversed", augmented=1, controls=("augmix+jsd", "random-view-for-one")),
+    _view("harder-view", "reversed", rival="permuted", controls=("augmix+jsd", "random-view")),
+    _view("random-views", "permuted", damps="augmented"),
+    _view("damped-views", "reversed", damps="augmented", controls=("augmix+jsd", "random-views")),
+    _view("displaced-views", "displaced", damps="augmented"),
+    _view("noise-views", "noise", damps="augmented", controls=("augmix+jsd", "displaced-views")),
+    _view("amplitude-views", None, augment="augmix-amplitude", controls=("augmix+jsd",)),
 )
 
 # %% ../nbs/190_methods.ipynb #20848f1d

@@ -24,7 +24,7 @@ from .methods import METHODS
 from .paths import ConfigError
 from .streams import seed_for, stream, uniform
 from .updating import GRADIENTS
-from .views import InhibitedView, jensen_shannon
+from .views import DAMPED, InhibitedView, jensen_shannon
 
 # %% ../nbs/285_objective.ipynb #3bb994ec
 def _cross_entropy(logits, labels, augmentation, smoothing=0.0): return task_loss(logits, labels, smoothing)
@@ -158,6 +158,7 @@ def make_view(run, model:nn.Module) -> InhibitedView|None:
     if not run.spec.view: return None
     return InhibitedView(
         model, inhibition.layers, inhibition.n_groups, consistency=settings.augment.jsd_weight, mask=run.spec.view,
+        damps=run.spec.damps, rival=run.spec.rival,
         label_smoothing=settings.train.label_smoothing, generator=stream(run.seed, "fixed mask"), scale_free=False,
         **GROUPINGS[inhibition.grouping])
 
@@ -266,12 +267,12 @@ def check_parts(names:list[str]|None=None, # of methods; None: all of the table
                ):
     "Raise a ConfigError for a method with a part that no registry has, or with parts that do not fit together."
     registries = dict(augment=augment.AUGMENTATIONS, mask=MASKS, loss=LOSSES, adversarial=ADVERSARIAL,
-                      attention=ATTENTION, view=MASKS, drop=DROPS, gradient=GRADIENTS)
+                      attention=ATTENTION, view=MASKS, drop=DROPS, gradient=GRADIENTS, damps=DAMPED, rival=MASKS)
     for name in METHODS if names is None else names:
         method = METHODS[name]
         for part, choices in registries.items():
             value = getattr(method, part)
-            if value in choices or (value is None and part != "loss"): continue
+            if value in choices or (value is None and part not in ("loss", "damps")): continue
             raise ConfigError(f"method {name!r}: {part} {value!r} is none of {', '.join(map(str, choices))}")
         if method.augmented < 1 or (method.augmented != 2 and not method.jsd):
             raise ConfigError(f"method {name!r}: augmented {method.augmented}: only the loss jensen-shannon has "
@@ -279,7 +280,12 @@ def check_parts(names:list[str]|None=None, # of methods; None: all of the table
         if method.view and (not method.jsd or method.mask or method.adversarial):
             raise ConfigError(f"method {name!r}: a damped view belongs to the loss jensen-shannon, without a step or "
                               "images of another kind")
-        if method.jsd and method.augment in augment.MIXING:
+        if not method.view and (method.rival or method.damps != "clean"):
+            raise ConfigError(f"method {name!r}: without a view there is nothing to damp; name one, or take back damps "
+                              "and rival")
+        if method.rival and method.damps != "clean":
+            raise ConfigError(f"method {name!r}: rival {method.rival!r} is for damped clean features alone")
+        if method.jsd and method.mixes_labels:
             raise ConfigError(f"method {name!r}: {method.loss} wants views of one image, {method.augment} mixes two")
         if method.jsd and method.augment in augment.COPIED:
             raise ConfigError(f"method {name!r}: {method.loss} has a clean view of every image, {method.augment} a "
