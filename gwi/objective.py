@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from . import attack, augment, devices, models, processes
 from .dropping import DROPS, drop_logits
+from .fields import nearest
 from .inhibition import MASKS, GroupWiseInhibition, correct, positions, task_loss
 from .methods import METHODS
 from .paths import ConfigError
@@ -273,7 +274,8 @@ def check_parts(names:list[str]|None=None, # of methods; None: all of the table
         for part, choices in registries.items():
             value = getattr(method, part)
             if value in choices or (value is None and part not in ("loss", "damps")): continue
-            raise ConfigError(f"method {name!r}: {part} {value!r} is none of {', '.join(map(str, choices))}")
+            listed = f"{', '.join(map(str, choices))}{nearest(value, choices)}"
+            raise ConfigError(f"method {name!r}: {part} {value!r} is none of {listed}")
         if method.augmented < 1 or (method.augmented != 2 and not method.jsd):
             raise ConfigError(f"method {name!r}: augmented {method.augmented}: only the loss jensen-shannon has "
                               "augmented views, at least one")
@@ -323,8 +325,8 @@ def check_choices(settings): # of a run
     for path, choices in CHOICES.items():
         value = attrgetter(path)(settings)
         if value in choices: continue
-        raise ConfigError(f"{path}: {value!r} is none of {', '.join(map(str, choices))}: the settings name it, but "
-                          "nothing says what it does; enter it into the table in gwi.objective")
+        raise ConfigError(f"{path}: {value!r} is none of {', '.join(map(str, choices))}{nearest(value, choices)}: the "
+                          "settings name it, but nothing says what it does; enter it into the table in gwi.objective")
 
 def check_run(run):
     "Raise a ConfigError for a run with a part or a choice that no table has."
