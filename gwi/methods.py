@@ -251,6 +251,8 @@ _VIEWS = {
     "noise-views": dict(colour="#762A83", marker="s"),
     "displaced-views": dict(colour="#C2A5CF", marker="s"),
     "amplitude-views": dict(colour="#C51B7D", marker="^"),
+    "displaced-amplitude-views": dict(colour="#C2A5CF", marker="^"),
+    "noise-amplitude-views": dict(colour="#762A83", marker="^"),
 }
 _TABLE += (
     _view("plain-view", "ones"), _view("random-view", "permuted"),
@@ -263,6 +265,9 @@ _TABLE += (
     _view("displaced-views", "displaced", damps="augmented"),
     _view("noise-views", "noise", damps="augmented", controls=("augmix+jsd", "displaced-views")),
     _view("amplitude-views", None, augment="augmix-amplitude", controls=("augmix+jsd",)),
+    _view("displaced-amplitude-views", "displaced", augment="augmix-amplitude", damps="augmented"),
+    _view("noise-amplitude-views", "noise", augment="augmix-amplitude", damps="augmented",
+          controls=("augmix+jsd", "amplitude-views", "displaced-amplitude-views")),
 )
 
 # %% ../nbs/190_methods.ipynb #20848f1d

@@ -112,7 +112,7 @@ def _whole(mask, layer): # [B,C,H,W]
 @patch
 def _with_damped_view(self:InhibitedView, views, labels, draw):
     "Logits [V*B,K] of all views, those [B,K] of the damped features behind them, and statistics."
-    n, images = len(labels), views[:len(labels)]
+    images = views[:len(labels)]
     logits, first = self.shared(partial(self.called, views), labels, margin, views)
     layers, stats = self.grouped_layers(*first, draw)
     masks = self.masks_of(layers, draw)
