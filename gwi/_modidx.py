@@ -1884,6 +1884,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                                                                 'gwi/pipeline/kit_run.py'),
                                       'gwi.pipeline.kit_run.Keeper.__init__': ( 'pipeline/kit_run.html#keeper.__init__',
                                                                                 'gwi/pipeline/kit_run.py'),
+                                      'gwi.pipeline.kit_run._check_beside_lengths': ( 'pipeline/kit_run.html#_check_beside_lengths',
+                                                                                      'gwi/pipeline/kit_run.py'),
                                       'gwi.pipeline.kit_run._check_value': ( 'pipeline/kit_run.html#_check_value',
                                                                              'gwi/pipeline/kit_run.py'),
                                       'gwi.pipeline.kit_run._files': ('pipeline/kit_run.html#_files', 'gwi/pipeline/kit_run.py'),
