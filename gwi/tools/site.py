@@ -322,7 +322,7 @@ def build(out=None, # the site; default: _docs
     write_sources(sources, made / FILES)  # files first: pages say how large they are
     warnings = run_sphinx(sources, made)
     if warnings: raise SiteError(f"{len(warnings.splitlines())} warnings, in _proc/warnings.txt too:\n{warnings}")
-    lighter.lighter_pictures(made, ("_images", FILES))
+    lighter.lighter_files(made, ("_images", FILES))
     for unread in (".buildinfo", *(f.relative_to(made) for f in made.rglob("*.map"))): (made / unread).unlink()
     faults = broken_links(made)
     if faults: raise SiteError(f"{len(faults)} things are wrong with the pages:\n" + "\n".join(faults))
