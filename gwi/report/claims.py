@@ -299,7 +299,11 @@ def over_images(assessed:pd.DataFrame, # from `assess`
                 rows:pd.DataFrame, # what it was made from
                 root="results", # folder of the answers
                ) -> pd.DataFrame: # between, seeds, images, effect; low, high over seeds; wide_low, wide_high over both
-    "Mean corruption error: intervals over seeds, and over seeds and images. ValueError: damaged answers."
+    """Mean corruption error: intervals over seeds, and over seeds and images.
+
+    A comparison has a line where the answers of two seeds at least were kept, and is made from those seeds.
+    ValueError: damaged answers.
+    """
     lines = []
     for r in _compared_once(assessed[assessed.n > 1]):
         if len(d := _image_differences(r, rows, root)) < 2: continue
