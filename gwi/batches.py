@@ -16,6 +16,7 @@ from torch import Tensor
 from . import augment, devices, processes
 from .data import datasets, streaming
 from .objective import memory_format
+from .paths import ConfigError
 from .runs import Run
 from .streams import seed_for, stream
 
@@ -64,7 +65,10 @@ def as_method(run:Run,
         if run.spec.augment is None: return augment.as_float(images), labels
         return augment.AUGMENTATIONS[run.spec.augment](images, labels, draw, run.settings.augment, num_classes)
     if not run.spec.jsd: return view("")
-    views = [view(f"{k}")[0] for k in range(1, run.spec.augmented + 1)]
+    views, own = zip(*(view(f"{k}") for k in range(1, run.spec.augmented + 1)))
+    if not all(each is labels or torch.equal(each, labels) for each in own):
+        raise ConfigError(f"method {run.spec.name!r}: {run.spec.loss} wants views of one image with its label, "
+                          f"{run.spec.augment} changes the labels")
     return torch.cat([augment.as_float(images), *views]), labels
 
 # %% ../nbs/290_batches.ipynb #0763a1e0

@@ -195,7 +195,7 @@ def _first(self:CompiledObjective, images, labels):
 def _second(self:CompiledObjective, images, labels, weights, features, grads, draws):
     "The regularised loss and its statistics, of the samples of weight 1."
     regulariser, seen, passing = self.regulariser, {}, self.passing
-    masks, groups, stats = regulariser.masks_from(features, grads, lambda name, n: draws[name], weights)
+    masks, layers, stats = regulariser.masks_from(features, grads, lambda name, n: draws[name], weights)
     damping = dict(zip(self.layers, masks))
     def damp(name, out):
         seen[name], mask = out, damping[name]
@@ -203,8 +203,8 @@ def _second(self:CompiledObjective, images, labels, weights, features, grads, dr
     passing.weights, passing.at_layer = weights, damp
     ce = task_loss(self.model(images), labels, regulariser.label_smoothing, weights)
     passing.weights = passing.at_layer = None
-    terms = [weighted_mean(independence(out, ids, regulariser.n_groups), weights)
-             for out, ids in zip(seen.values(), groups)]
+    terms = [weighted_mean(independence(out, layer.ids, regulariser.n_groups), weights)
+             for out, layer in zip(seen.values(), layers)]
     orth = sum(terms) / len(terms) if terms else ce.new_zeros(())
     stats = dict(ce=ce.detach(), orth=orth.detach(), **stats)
     return regulariser.weight * ce + regulariser.orth_weight * orth, stats

@@ -244,7 +244,7 @@ def _mean(values): return values[0] if len(values) == 1 else sum(values) / len(v
 
 @patch
 def _masks(self:GroupWiseInhibition, images, labels, draw, first=None):
-    "Masks and groups of every layer, and the mean statistics."
+    "Masks of every layer, what they are made from, and the mean statistics."
     if first is None and not self.damps_nothing:
         layouts = self.layouts.found
         first = first_inference(self.model, self.layers, images, labels, score, layouts, self.scale_free)[:2]
@@ -261,26 +261,14 @@ def masks_from(self:GroupWiseInhibition,
                grads:list[Tensor]|None, # likewise
                draw, # (name, n) -> uniform numbers [B,n]
                weights:Tensor|None=None, # [B], of the statistics, see `weighted_mean`
-              ) -> tuple[list,list,dict]: # a mask a layer (None: nothing is damped), groups [B,C] of each, statistics
+              ) -> tuple[list,list,dict]: # a mask a layer (None: nothing is damped), what each is made from, statistics
     "What stands between the two inferences."
     if self.damps_nothing: return [None] * len(self.layers), [], {}
-    layers, means = self.grouped_layers(features, grads, draw, weights)
-    return self.masks_of(layers, draw), [layer.ids for layer in layers], means
-
-@patch
-def grouped_layers(self:GroupWiseInhibition, features, grads, draw, weights=None, # as for `masks_from`
-                  ) -> tuple[list[GroupedLayer],dict]: # one a layer, mean statistics
-    "What masks are made from."
     layers = [self._grouped_layer(a, grad, partial(draw, f"centres{i}"))
               for i, (a, grad) in enumerate(zip(features, grads))]
+    masks = [self.mask(layer, partial(draw, f"places{i}")) for i, layer in enumerate(layers)]
     stats = [_statistics(layer, weights) for layer in layers]
-    return layers, {name: _mean([s[name] for s in stats]) for name in stats[0]}
-
-@patch
-def masks_of(self:GroupWiseInhibition, layers:list[GroupedLayer], draw, # (name, n) -> uniform numbers [B,n]
-            ) -> list: # a mask a layer; None: nothing is damped
-    "A mask for every layer."
-    return [self.mask(layer, partial(draw, f"places{i}")) for i, layer in enumerate(layers)]
+    return masks, layers, {name: _mean([s[name] for s in stats]) for name in stats[0]}
 
 # %% ../nbs/080_inhibition.ipynb #c9e9c76a
 @patch
@@ -331,7 +319,7 @@ def terms(self:GroupWiseInhibition, images, labels, selected=None, uniform=None,
     with torch.enable_grad():
         share = None if pauses else share_of(self.called, len(images), images.device)
         if len(images) == 0: return self._pause(*everything)
-        masks, groups, stats = self._masks(images, labels, self._draw_from(images, uniform, indices), first)
+        masks, layers, stats = self._masks(images, labels, self._draw_from(images, uniform, indices), first)
         try:
             logits, features = second_inference(self.called, self.layers, images, masks, self.layouts.found)
         except ValueError as error:  # BatchNorm: a single sample, maps of one pixel behind the layer
@@ -341,7 +329,7 @@ def terms(self:GroupWiseInhibition, images, labels, selected=None, uniform=None,
         check_classes(logits, labels, look=not self.has_looked)
         self.has_looked = True
         ce = task_loss(logits, labels, self.label_smoothing) + 0 * stats.get("inhibited", 0)
-        terms = [orthogonality(a, ids, self.n_groups) for a, ids in zip(features, groups)]
+        terms = [orthogonality(a, layer.ids, self.n_groups) for a, layer in zip(features, layers)]
         orth = _mean(terms) if terms else ce.new_zeros(())
         stats = dict(n_selected=len(images), ce=ce.detach(), orth=orth.detach(), **stats)
         return (ce, orth, stats) if share is None else (share * ce, share * orth, stats)

@@ -29,6 +29,7 @@ class Method:
     augmented: int = 2            # augmented views of an image in the Jensen-Shannon loss
     view: str | None = None       # of `gwi.masks.MASKS`: the features so damped are one more view in that loss
     damps: str = "clean"          # of `gwi.views.DAMPED`: or the augmented views' features are damped, without one more
+    noise: float = 0.0            # above 0: noise where `view` damps, as `gwi.views.noisy` takes it
     rival: str | None = None      # of `gwi.masks.MASKS`: a second mask; an image gets the harder of the two
     controls: tuple = ()          # methods that differ from it in one thing
     label: str | None = None      # as people read it; None: made from the name
@@ -52,7 +53,6 @@ class Method:
         "Whether damped features of the clean image are one more view."
         return bool(self.view) and self.damps == "clean"
 
-
     @property
     def inhibits(self) -> bool:
         "Whether features are damped while training, so that the settings of `inhibition` are its own."
@@ -61,10 +61,10 @@ class Method:
     @property
     def reads(self) -> list[str]:
         "The settings of `inhibition` that decide what it learns; another one may change, and nothing follows."
-        mask, orth = self.mask or self.view, bool(self.mask and self.orth)
-        from_groups = orth or mask not in (None, *_WITHOUT_GROUPS)
+        masks, orth = {self.mask, self.view, self.rival} - {None}, bool(self.mask and self.orth)
+        from_groups = orth or bool(masks - {*_WITHOUT_GROUPS})
         table = dict(
-            layer=orth or self.drop or self.attention or mask not in (None, "ones"), n_groups=from_groups,
+            layer=orth or self.drop or self.attention or masks - {"ones"}, n_groups=from_groups,
             weight=self.mask, orth_weight=orth, start=self.mask, period=self.mask and not self.free,
             grouping=from_groups, reverse=self.mask == "reversed", selection=self.mask,
             first_inference=orth or self.mask not in (None, "ones"), relative=self.mask, summed=self.mask)
@@ -97,7 +97,8 @@ class Method:
         parts |= {"views": True} if self.loss == "views" else {}
         parts |= {} if self.attention in (None, "sge") else dict(attention=self.attention)  # a part of your own
         parts |= {} if self.loss in ("cross-entropy", "jensen-shannon", "views") else dict(loss=self.loss)
-        neutral = dict(decay=1.0, augmented=2, view=None, drop=None, gradient=None, damps="clean", rival=None)
+        neutral = dict(decay=1.0, augmented=2, view=None, drop=None, gradient=None, damps="clean", noise=0.0,
+                       rival=None)
         # rows from before these parts do not know them
         return parts | {name: getattr(self, name) for name, value in neutral.items() if getattr(self, name) != value}
 
@@ -248,10 +249,11 @@ _VIEWS = {
     "harder-view": dict(colour="#00441B", marker="X"),
     "damped-views": dict(colour="#1B7837", marker="s"),
     "random-views": dict(colour="#7FBF7B", marker="s"),
+    "harder-random-view": dict(colour="#7FBF7B", marker="X"),
     "noise-views": dict(colour="#762A83", marker="s"),
-    "displaced-views": dict(colour="#C2A5CF", marker="s"),
+    "random-noise-views": dict(colour="#C2A5CF", marker="s"),
     "amplitude-views": dict(colour="#C51B7D", marker="^"),
-    "displaced-amplitude-views": dict(colour="#C2A5CF", marker="^"),
+    "random-noise-amplitude-views": dict(colour="#C2A5CF", marker="^"),
     "noise-amplitude-views": dict(colour="#762A83", marker="^"),
 }
 _TABLE += (
@@ -259,15 +261,16 @@ _TABLE += (
     _view("damped-view", "reversed", controls=("augmix+jsd", "plain-view", "random-view")),
     _view("random-view-for-one", "permuted", augmented=1),
     _view("damped-view-for-one", "reversed", augmented=1, controls=("augmix+jsd", "random-view-for-one")),
-    _view("harder-view", "reversed", rival="permuted", controls=("augmix+jsd", "random-view")),
+    _view("harder-random-view", "permuted", rival="permuted"),
+    _view("harder-view", "reversed", rival="permuted", controls=("augmix+jsd", "damped-view", "harder-random-view")),
     _view("random-views", "permuted", damps="augmented"),
     _view("damped-views", "reversed", damps="augmented", controls=("augmix+jsd", "random-views")),
-    _view("displaced-views", "displaced", damps="augmented"),
-    _view("noise-views", "noise", damps="augmented", controls=("augmix+jsd", "displaced-views")),
+    _view("random-noise-views", "permuted", damps="augmented", noise=1.0),
+    _view("noise-views", "reversed", damps="augmented", noise=1.0, controls=("augmix+jsd", "random-noise-views")),
     _view("amplitude-views", None, augment="augmix-amplitude", controls=("augmix+jsd",)),
-    _view("displaced-amplitude-views", "displaced", augment="augmix-amplitude", damps="augmented"),
-    _view("noise-amplitude-views", "noise", augment="augmix-amplitude", damps="augmented",
-          controls=("augmix+jsd", "amplitude-views", "displaced-amplitude-views")),
+    _view("random-noise-amplitude-views", "permuted", augment="augmix-amplitude", damps="augmented", noise=1.0),
+    _view("noise-amplitude-views", "reversed", augment="augmix-amplitude", damps="augmented", noise=1.0,
+          controls=("amplitude-views", "noise-views", "random-noise-amplitude-views")),
 )
 
 # %% ../nbs/190_methods.ipynb #20848f1d

@@ -159,7 +159,7 @@ def make_view(run, model:nn.Module) -> InhibitedView|None:
     if not run.spec.view: return None
     return InhibitedView(
         model, inhibition.layers, inhibition.n_groups, consistency=settings.augment.jsd_weight, mask=run.spec.view,
-        damps=run.spec.damps, rival=run.spec.rival,
+        damps=run.spec.damps, noise=run.spec.noise, rival=run.spec.rival,
         label_smoothing=settings.train.label_smoothing, generator=stream(run.seed, "fixed mask"), scale_free=False,
         **GROUPINGS[inhibition.grouping])
 
@@ -282,10 +282,12 @@ def check_parts(names:list[str]|None=None, # of methods; None: all of the table
         if method.view and (not method.jsd or method.mask or method.adversarial):
             raise ConfigError(f"method {name!r}: a damped view belongs to the loss jensen-shannon, without a step or "
                               "images of another kind")
-        if not method.view and (method.rival or method.damps != "clean"):
-            raise ConfigError(f"method {name!r}: without a view there is nothing to damp; name one, or take back damps "
-                              "and rival")
-        if method.rival and method.damps != "clean":
+        if not method.view and (method.rival or method.noise or method.damps != "clean"):
+            raise ConfigError(f"method {name!r}: without a view there is nothing to damp; name one, or take back "
+                              "damps, noise and rival")
+        if not 0 <= method.noise < math.inf:
+            raise ConfigError(f"method {name!r}: noise {method.noise} is no number from 0 on")
+        if method.rival and (method.damps != "clean" or method.noise):
             raise ConfigError(f"method {name!r}: rival {method.rival!r} is for damped clean features alone")
         if method.jsd and method.mixes_labels:
             raise ConfigError(f"method {name!r}: {method.loss} wants views of one image, {method.augment} mixes two")

@@ -24,7 +24,10 @@ from gwi.settings import SECTIONS
 
 TITLE = "choices"
 PARTS = dict(augment=augment.AUGMENTATIONS, mask=masks.MASKS, loss=objective.LOSSES, adversarial=objective.ADVERSARIAL,
-             attention=objective.ATTENTION, drop=dropping.DROPS, gradient=updating.GRADIENTS, view=masks.MASKS)
+             attention=objective.ATTENTION, drop=dropping.DROPS, gradient=updating.GRADIENTS, view=masks.MASKS,
+             rival=masks.MASKS)
+OF_VIEWS = dict(loss="jensen-shannon", augment="augmix")  # what a method with a view needs
+NEEDED = dict(view=OF_VIEWS, rival=OF_VIEWS | dict(view="reversed"))  # part -> other parts
 FREE = ("profile", "part", "data.name", "data.path", "data.mirror", "model.weights", "machine.launcher",
         "corruption.path")  # texts that choose nothing; the names among them are checked by other rules
 WORDS = ("xyz", "", "None", "Standard", "standard ", "gwi\n", "fog_", "sgd;", "ｓｇｄ")
@@ -43,7 +46,7 @@ def of_parts(): # yields (what, yields of what is wrong)
     "A method with a part that no table has."
     for part in PARTS:
         for word in ("mine", "reverzed", "augmx", "", "Reversed"):
-            method = Method("mine", "mine", **{part: word})
+            method = Method("mine", "mine", **NEEDED.get(part, {}) | {part: word})
             with mock.patch.dict(METHODS, mine=method):
                 yield f"{part}={word!r}", refused(f"method, {part} {word!r}", lambda: objective.check_parts(["mine"]))
 
@@ -51,7 +54,7 @@ def of_parts(): # yields (what, yields of what is wrong)
 def of_tables():
     "One more of each kind, entered as the tutorial says, is known by its name and by no other."
     for part, table in PARTS.items():
-        more = dict(loss="jensen-shannon", augment="augmix") if part == "view" else {}
+        more = NEEDED.get(part, {})
         with mock.patch.dict(table, mine=next(iter(table.values()))):
             with mock.patch.dict(METHODS, mine=Method("mine", "mine", **more | {part: "mine"})):
                 yield f"new {part}", accepted(f"new {part}", lambda: objective.check_parts(["mine"]))
