@@ -11,10 +11,10 @@ import difflib
 import re
 
 from .data.catalogue import CATALOGUE, OFFICIAL_C, STREAMABLE
-from .fields import nearest, shown
+from .fields import shown
 from .measured import measures
 from .methods import METHODS
-from .paths import ConfigError
+from .paths import ConfigError, nearest
 from .protocols import ATTACKS, BAR, CORRUPTIONS, HELD_OUT
 from .settings import (CHANGEABLE, CLAIM_LETTERS, MODELS, TUNABLE, VARIANT_MEASURES, Settings, changeable,
                           changes_of, comparison, corrupted_name, measure_parts, named_layers, real_changes, section,

@@ -4,18 +4,17 @@
 
 # %% auto #0
 __all__ = ['MOST', 'Whole', 'Number', 'Seed', 'Flag', 'Text', 'Name', 'Many', 'between', 'Section', 'choices', 'shown', 'dotted',
-           'nearest', 'typed', 'section', 'recorded']
+           'typed', 'section', 'recorded']
 
 # %% ../nbs/200_fields.ipynb #f1e1d502
 import dataclasses
-import difflib
 import math
 import typing
 from dataclasses import field
 from functools import lru_cache
 
 from .extras import needs
-from .paths import ConfigError
+from .paths import ConfigError, nearest
 
 needs("data", "pydantic", by="gwi.fields")
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError
@@ -77,11 +76,6 @@ def dotted(path:str, # of the section; "": the whole file
     for part in (part for part in parts if part != "[key]"):
         path += f"[{part}]" if isinstance(part, int) else f".{shown(str(part), 60)[1:-1]}" if path else str(part)[:60]
     return path
-
-def nearest(word, among, lead:str="; nearest: ") -> str: # "" if none is near
-    "What may have been meant."
-    found = difflib.get_close_matches(str(word)[:100], [str(choice) for choice in among], 1, 0.6)
-    return f"{lead}{found[0]}" if found else ""
 
 # %% ../nbs/200_fields.ipynb #7d0be3d4
 def _field(cls, parts): # the field that a path leads to, the class that holds it

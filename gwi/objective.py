@@ -19,10 +19,9 @@ from torch import Tensor, nn
 
 from . import attack, augment, devices, models, processes
 from .dropping import DROPS, drop_logits
-from .fields import nearest
 from .inhibition import MASKS, GroupWiseInhibition, correct, positions, task_loss
 from .methods import METHODS
-from .paths import ConfigError
+from .paths import ConfigError, nearest
 from .streams import seed_for, stream, uniform
 from .updating import GRADIENTS
 from .views import DAMPED, InhibitedView, jensen_shannon

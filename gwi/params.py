@@ -19,8 +19,8 @@ needs("data", "yaml", by="gwi.params")
 import yaml
 
 from .checks import check, require
-from .fields import nearest, shown
-from .paths import ConfigError, params_file, root
+from .fields import shown
+from .paths import ConfigError, nearest, params_file, root
 from .plain_yaml import parsed, read_text
 from .settings import SECTIONS, Settings, corrupted_name, section, stages_of
 from .settings import LAYERS, MODELS, Claims, Data, Train, comparison, named_layers, variants  # noqa: F401

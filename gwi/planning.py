@@ -17,7 +17,7 @@ from . import devices
 from .attack import ascend
 from .classifier import Classifier
 from .corruption import CONSTANTS, FUNCTIONS, check_corruption, corrupt
-from .fields import nearest
+from .paths import nearest
 from .predictions import to_device
 from .protocols import ATTACKS, BAR, CORRUPTIONS, HELD_OUT
 from .scoring import Attacks
