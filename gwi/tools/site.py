@@ -45,8 +45,8 @@ PAGES = {
     "Learn": ["tutorials/how_it_works", "tutorials/your_network", "tutorials/how_robust",
               "tutorials/your_pictures", "tutorials/try_a_variant", "tutorials/sweep"],
     "Evidence": ["verdicts", "results/index", "results/claims", "tutorials/what_we_learned", "tutorials/curves",
-                 "tutorials/anatomy", "results/explorer", "tutorials/check_evaluation", "benchmarks",
-                 "known_differences"],
+                 "tutorials/anatomy", "tutorials/own_method", "results/explorer", "tutorials/check_evaluation",
+                 "benchmarks", "known_differences"],
     "Reproduce": ["tutorials/reproduce", "studies", "tutorials/many_machines", "tutorials/contribute"],
     "Reference": ["glossary", "map", "api/index", "modules", "security"],
 }
