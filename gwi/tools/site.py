@@ -169,6 +169,7 @@ def broken_links(out # folder of the site
 # %% ../../nbs/tools/555_site.ipynb #204e093e
 SETTINGS = dict(
     project="gwi", html_title="gwi", copyright="2026 The gwi team", language="en", html_theme="furo",
+    html_use_index=False,  # 0.4 MB that no page leads to: the search and the reference have every name
     extensions=["myst_nb", "sphinx.ext.autodoc", "gwi.tools.site"],
     exclude_patterns=[f"{FILES}/**", ".build/**"], templates_path=[TEMPLATES],
     html_favicon="_static/icon.svg", html_static_path=["_static"], html_css_files=["site.css"],
