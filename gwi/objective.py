@@ -19,12 +19,12 @@ from torch import Tensor, nn
 
 from . import attack, augment, devices, models, processes
 from .dropping import DROPS, drop_logits
-from .inhibition import MASKS, GroupWiseInhibition, correct, positions, task_loss
+from .inhibition import MASKS, GroupWiseInhibition, check_number, correct, positions, task_loss
 from .methods import METHODS
 from .paths import ConfigError, nearest
 from .streams import seed_for, stream, uniform
 from .updating import GRADIENTS
-from .views import DAMPED, InhibitedView, jensen_shannon
+from .views import DAMPED, InhibitedView, jensen_shannon, misfit
 
 # %% ../nbs/285_objective.ipynb #3bb994ec
 def _cross_entropy(logits, labels, augmentation, smoothing=0.0): return task_loss(logits, labels, smoothing)
@@ -275,25 +275,32 @@ def check_parts(names:list[str]|None=None, # of methods; None: all of the table
             if value in choices or (value is None and part not in ("loss", "damps")): continue
             listed = f"{', '.join(map(str, choices))}{nearest(value, choices)}"
             raise ConfigError(f"method {name!r}: {part} {value!r} is none of {listed}")
-        if method.augmented < 1 or (method.augmented != 2 and not method.jsd):
+        _check_numbers(name, method)
+        if method.augmented != 2 and not method.jsd:
             raise ConfigError(f"method {name!r}: augmented {method.augmented}: only the loss jensen-shannon has "
-                              "augmented views, at least one")
+                              "augmented views")
         if method.view and (not method.jsd or method.mask or method.adversarial):
             raise ConfigError(f"method {name!r}: a damped view belongs to the loss jensen-shannon, without a step or "
                               "images of another kind")
         if not method.view and (method.rival or method.noise or method.damps != "clean"):
             raise ConfigError(f"method {name!r}: without a view there is nothing to damp; name one, or take back "
                               "damps, noise and rival")
-        if not 0 <= method.noise < math.inf:
-            raise ConfigError(f"method {name!r}: noise {method.noise} is no number from 0 on")
-        if method.rival and (method.damps != "clean" or method.noise):
-            raise ConfigError(f"method {name!r}: rival {method.rival!r} is for damped clean features alone")
+        if method.view and (problem := misfit(method.view, method.damps, method.noise, method.rival)):
+            raise ConfigError(f"method {name!r}: {problem}")
         if method.jsd and method.mixes_labels:
             raise ConfigError(f"method {name!r}: {method.loss} wants views of one image, {method.augment} mixes two")
         if method.jsd and method.augment in augment.COPIED:
             raise ConfigError(f"method {name!r}: {method.loss} has a clean view of every image, {method.augment} a "
                               "clean copy; choose one")
         if clash := _clash(method): raise ConfigError(f"method {name!r}: {clash}; choose one")
+
+def _check_numbers(name, method):
+    "ConfigError for a number of a method that is none, or none of those that mean something."
+    try:
+        check_number("noise", method.noise, 0)
+        check_number("decay", method.decay, 0)
+        check_number("augmented", method.augmented, 1, whole=True)
+    except ValueError as error: raise ConfigError(f"method {name!r}: {error}") from None
 
 def _clash(method):
     "Two parts of a method that have no definition together."
