@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from .inhibition import evaluating, first_inference, look, second_inference, submodule
 from .layouts import Layouts
 from .paths import ConfigError
+from .wrappers import outputs_of
 
 # %% ../nbs/110_dropping.ipynb #d6090004
 @dataclass(frozen=True)
@@ -131,8 +132,8 @@ def drop_logits(run, # whose method has a drop
                 done:float, # share of the run that lies behind
                ) -> Tensor: # [B,K]
     "The logits of the network with its maps muted as the method does."
-    layers = {name: submodule(model, name) for name in run.settings.inhibition.layers}
-    layouts = Layouts(model, layers)
+    chosen = [(name, submodule(model, name)) for name in run.settings.inhibition.layers]
+    layers, layouts = outputs_of(model, chosen), Layouts(model, dict(chosen))
     if layouts.unknown: layouts.settle(partial(look, model, layers), images)
     masks = DROPS[run.spec.drop](Batch(model, layers, images, labels, draw, run.settings.train, done, layouts.found))
     return second_inference(model, layers, images, masks, layouts.found)[0]

@@ -120,8 +120,15 @@ def check_classes(logits:Tensor, # [B,K]
                          " 1 or 0, for one label that holds or not (binary cross entropy), or the network two logits")
     if not n or not (look or may_look(labels)): return
     if labels.dim() == 1: _check_numbers(labels, classes)
-    elif several_labels(labels): _doubt_one_hot(labels)
+    elif several_labels(labels): _check_several(labels)
     else: _check_shares(labels)
+
+def _check_several(labels):
+    if (labels > 1).any():
+        raise ValueError(f"of several labels [B,K] each is 1 (holds), 0 (does not) or below 0 (not judged); "
+                         f"{int(labels.max())} is none of them: give labels.clamp(max=1) for counts, and -1, in a "
+                         "dtype with a sign, for what is not judged")
+    _doubt_one_hot(labels)
 
 def _doubt_one_hot(labels):
     if labels.shape[1] < 3 or len(labels) < 2 or not (labels == 1).sum(1).eq(1).all() or (labels < 0).any(): return
@@ -146,9 +153,10 @@ def _check_numbers(labels, classes):
 # %% ../nbs/050_labels.ipynb #d88a6583
 def selected_positions(selected, # bool [B], positions [n], or None: all
            labels:Tensor, # from `as_labels`
+           look:bool=False, # at the values, also where a GPU must be waited for
           ) -> Tensor|None: # int64 [n], or None: all
     "Positions of the selected samples, without those that nobody has judged. ValueError for what selects nothing."
-    if selected is not None: selected = _selection(selected, labels)
+    if selected is not None: selected = _selection(selected, labels, look)
     if labels.dim() == 1: selected = _judged(selected, labels)
     if selected is None or selected.dtype != torch.bool: return selected
     return positions(selected, int(selected.sum()))  # the one synchronisation
@@ -160,7 +168,7 @@ def _judged(selected, labels): # where only a look could tell, on a GPU, a sampl
     if judged.all(): return selected
     return judged if selected is None else selected[judged[selected]]
 
-def _selection(selected, labels):
+def _selection(selected, labels, look):
     n, given = len(labels), torch.as_tensor(selected, device=labels.device)
     if given.dim() != 1: raise ValueError(f"selected is {list(given.shape)}: a mask is bool [B], positions are [n]")
     if given.dtype == torch.bool:
@@ -170,6 +178,12 @@ def _selection(selected, labels):
     if given.is_floating_point() or given.dtype == torch.uint8:
         raise ValueError(f"selected is {str(given.dtype)[6:]}: give selected.bool() for a mask, selected.long() for"
                          " positions")
-    if may_look(given) and (given.min() < -n or given.max() >= n):
-        raise ValueError(f"selected has position {int(given.max())} or {int(given.min())}, but there are {n} images")
+    if look or may_look(given): _check_positions(given, n)
     return given.long()
+
+def _check_positions(given, n):
+    if given.min() < -n or given.max() >= n:
+        raise ValueError(f"selected has position {int(given.max())} or {int(given.min())}, but there are {n} images")
+    if len((given % n).unique()) < len(given):
+        raise ValueError("selected has a position more than once, as numbers 0 and 1 of a mask do: give "
+                         "selected.bool() for a mask, each position once for positions")

@@ -111,7 +111,11 @@ def check_mask(mask:Tensor|None, # [B,C,H,W], any of them may be 1; None: nothin
                name:str, # of the layer
               ):
     "ValueError where a mask was made for other maps than those that there are."
-    if mask is None or all(m in (1, n) for m, n in zip(mask.shape, maps.shape)): return
+    if mask is None: return
+    if mask.dim() != 4:
+        raise ValueError(f"layer {name!r}: its mask is {list(mask.shape)}, not [B,C,H,W]; where it is the same for all "
+                         "of a dimension, that may be 1")
+    if all(m in (1, n) for m, n in zip(mask.shape, maps.shape)): return
     raise ValueError(f"layer {name!r} gives maps {list(maps.shape)} in the second inference, and its mask is "
                      f"{list(mask.shape)}: a layer must give maps of one shape in eval and in training mode (choose "
                      "another, or set the rate at which tokens are dropped to 0)")

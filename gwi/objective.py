@@ -270,6 +270,8 @@ def check_parts(names:list[str]|None=None, # of methods; None: all of the table
                       attention=ATTENTION, view=MASKS, drop=DROPS, gradient=GRADIENTS, damps=DAMPED, rival=MASKS)
     for name in METHODS if names is None else names:
         method = METHODS[name]
+        if method.name != name: raise ConfigError(f"method {name!r} has the name {method.name!r}; give it one")
+        _check_tuned(name, method)
         for part, choices in registries.items():
             value = getattr(method, part)
             if value in choices or (value is None and part not in ("loss", "damps")): continue
@@ -287,6 +289,12 @@ def check_parts(names:list[str]|None=None, # of methods; None: all of the table
                               "damps, noise and rival")
         if method.view and (problem := misfit(method.view, method.damps, method.noise, method.rival)):
             raise ConfigError(f"method {name!r}: {problem}")
+        if not method.orth and not method.mask:
+            raise ConfigError(f"method {name!r}: orth=False belongs to a regularised step; name its mask, or take it "
+                              "back")
+        if method.jsd and not (method.augment or method.view):
+            raise ConfigError(f"method {name!r}: {method.loss} of views that are all the same image; name what "
+                              "augments them, or a view")
         if method.jsd and method.mixes_labels:
             raise ConfigError(f"method {name!r}: {method.loss} wants views of one image, {method.augment} mixes two")
         if method.jsd and method.augment in augment.COPIED:
@@ -301,6 +309,15 @@ def _check_numbers(name, method):
         check_number("decay", method.decay, 0)
         check_number("augmented", method.augmented, 1, whole=True)
     except ValueError as error: raise ConfigError(f"method {name!r}: {error}") from None
+
+def _check_tuned(name, method):
+    "ConfigError for settings of another method that it has not, or that it does not read."
+    if method.tuned is None: return
+    if method.tuned not in METHODS:
+        raise ConfigError(f"method {name!r}: tuned {method.tuned!r} is no method{nearest(method.tuned, METHODS)}")
+    if unread := [key for key in METHODS[method.tuned].reads if key not in method.reads]:
+        raise ConfigError(f"method {name!r}: tuned {method.tuned!r} has settings that this method does not read: "
+                          f"{', '.join(unread)}")
 
 def _clash(method):
     "Two parts of a method that have no definition together."

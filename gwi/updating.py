@@ -8,6 +8,7 @@ __all__ = ['GRADIENTS', 'BATCHES', 'statistics_kept', 'sharpness_aware', 'averag
 
 # %% ../nbs/280_updating.ipynb #e7330002
 from contextlib import contextmanager
+from itertools import chain
 
 import torch
 from torch import nn
@@ -59,10 +60,13 @@ def take_average(model:nn.Module, # changed: it gets the averaged weights
                  average:AveragedModel,
                  batches, # of images, for BatchNorm
                 ):
-    "Put the average into the network, with BatchNorm's statistics estimated anew."
+    "Put the average into the network, with BatchNorm's statistics estimated anew. ValueError without a batch."
+    batches = iter(batches)
+    first = next(batches, None)
+    if first is None: raise ValueError("no batch of images, of which BatchNorm's statistics could be estimated")
     with torch.no_grad():
         for p, mean in zip(model.parameters(), average.module.parameters()): p.copy_(mean)
-    update_bn(batches, model)
+    update_bn(chain([first], batches), model)
 
 def average_tensors(average:AveragedModel|None) -> dict: # name -> tensor
     "What a checkpoint must hold of it."

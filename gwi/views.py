@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from .inhibition import (MASKS, GroupWiseInhibition, check_number, check_tensor, correct, first_inference,
                             second_inference, task_loss)
 from .labels import as_labels
-from .masks import EVEN, SETTLED
+from .masks import EVEN, SETTLED, check_places
 from .wrappers import check_processes
 
 # %% ../nbs/115_views.ipynb #1202c756
@@ -25,6 +25,7 @@ def jensen_shannon(logits:Tensor, # [V*B,K]: the clean view, then the others
                    views:int=3, # V
                   ) -> Tensor: # scalar, 0 to log V
     "Jensen-Shannon divergence of the views' predictions (AugMix paper, equation 3)."
+    if len(logits) % views: raise ValueError(f"{len(logits)} rows of logits are not {views} views of the same images")
     tiny = torch.finfo(torch.float32).tiny  # where an opinion is exactly 0, the slope of q log q would be no number
     p = logits.float().softmax(1).clamp_min(tiny).chunk(views)
     mean = (sum(p) / views).clamp(1e-7, 1).log()
@@ -139,6 +140,7 @@ def _whole(mask, layer): # [B,C,H,W]
 def _factors(self:InhibitedView, masks, layers, draw):
     "What the features are multiplied by."
     if not self.noise: return list(map(of_mean_one, masks))
+    for layer in layers: check_places(layer.features)
     whole = [_whole(mask, layer) for mask, layer in zip(masks, layers)]
     drawn = [draw(f"noise{i}", mask[0].numel()) for i, mask in enumerate(whole)]
     return [of_mean_one(noisy(mask, u, self.noise)) for mask, u in zip(whole, drawn)]
