@@ -16,9 +16,9 @@ from .measured import measures
 from .methods import METHODS
 from .paths import ConfigError, nearest
 from .protocols import ATTACKS, BAR, CORRUPTIONS, HELD_OUT
-from .settings import (CHANGEABLE, CLAIM_LETTERS, MODELS, TUNABLE, VARIANT_MEASURES, Settings, changeable,
-                          changes_of, comparison, corrupted_name, measure_parts, named_layers, real_changes, section,
-                          stages_of, tuned_settings, with_changes)
+from .settings import (CHANGEABLE, CLAIM_LETTERS, MODELS, TUNABLE, Settings, changeable, changes_of, comparison,
+                          corrupted_name, measure_parts, named_layers, real_changes, section, stages_of, tuned_settings,
+                          variant_measures, with_changes)
 
 # %% ../nbs/255_checks.ipynb #919dc7f8
 def require(holds, message):
@@ -258,7 +258,7 @@ def _check_tuned(s):
 
 # %% ../nbs/255_checks.ipynb #38c1a107
 def _metric_of(s, arm, measure): # of an arm: the metric that is compared, "" for several, None if nothing is measured
-    if " " in arm: return VARIANT_MEASURES.get(measure)
+    if " " in arm: return variant_measures(s).get(measure)
     *wanted, metric = measure_parts(measure)
     for protocol, condition, level, metrics in measures(s, arm):
         if [protocol, condition or wanted[1], level] != wanted or not (metric or condition): continue
@@ -276,7 +276,7 @@ def _check_measure(s, path, arm, measure):
     if (metric := _metric_of(s, arm, measure)): return metric
     if " " in arm:
         raise ConfigError(f"{path}: {measure!r} is not measured of the variant {arm!r}; that is"
-                          f" {' and '.join(VARIANT_MEASURES)}")
+                          f" {' and '.join(variant_measures(s))}")
     valid = [name for each in measures(s, arm) for name in _spelt(each)]
     others = [m for m in (*s.methods.plain, *s.methods.inhibited) if _metric_of(s, m, measure)]
     nearest = ", ".join(difflib.get_close_matches(measure, valid, 4, 0.4)) or ", ".join(valid[:4])

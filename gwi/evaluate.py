@@ -26,12 +26,12 @@ from .inhibition import GroupWiseInhibition, diversity
 from .measures import features_at, grad_cam, is_wrong, occluded, record
 from .objective import GROUPINGS
 from .predictions import batch_size, outputs, predict, to_device
-from .protocols import CORRUPTIONS, EVALUATIONS, IN_ROWS, PROTOCOLS
+from .protocols import CORRUPTIONS, EVALUATIONS, HELD_OUT, IN_ROWS, PROTOCOLS
 from .runs import Run, corrupted_dir, data_dir, make_run, parse_run, rows_path, weights_path
 from .scoring import (Attacks, Targets, answers_to, at_radius, check_radii, clean_records, corrupted_class_records,
                          corruption_records, over_targets, per_cent, pgd_points, targets_of, wrong_before,
                          zero_gradients)
-from .settings import is_beside_alexnet
+from .settings import is_beside_alexnet, variant_measures
 from .streams import stream
 
 # %% ../nbs/325_evaluate.ipynb #32ce5239
@@ -94,14 +94,19 @@ def lowdata(run:Run, model:torch.nn.Module, dataset:datasets.Dataset) -> list[di
 
 @register_protocol("ablation")
 def ablation(run:Run, model:torch.nn.Module, dataset:datasets.Dataset) -> list[dict]:
-    "Clean and mean corruption error of a run with changed settings (over the profile's part of the 15, or all it has)."
+    """Clean and mean corruption error of a run with changed settings.
+
+    The mean is over the profile's part of the 15, or all it has; in a search also over the held-out, its criterion."""
     key, value = run.override
     first = clean(run, model, dataset)[0]
     records = [record(key, value, first["value"], first["n"], first["metric"])]
     if not run.settings.corruption.names: return records
     hard = [r for r in corruption_errors(run, model, dataset) if r["metric"] == "error"]
-    hard = [r for r in hard if r["condition"] in CORRUPTIONS] or hard
-    return [*records, record(key, value, np.mean([r["value"] for r in hard]), hard[0]["n"], "corruption_error")]
+    parts = {"corruption_error": [r for r in hard if r["condition"] in CORRUPTIONS] or hard}
+    if "held-out_error" in variant_measures(run.settings).values():
+        parts["held-out_error"] = [r for r in hard if r["condition"] in HELD_OUT]
+    return records + [record(key, value, np.mean([r["value"] for r in part]), part[0]["n"], metric)
+                      for metric, part in parts.items()]
 
 # %% ../nbs/325_evaluate.ipynb #e0d9380e
 def _targets(settings, dataset): # the fixed test images that are attacked

@@ -26,11 +26,11 @@ from .listening import (check_ran, check_recorded, check_slopes, evaluating, gra
                            is_packed, leaf, uncompiled)
 from .masks import MASKS, GroupedLayer, ones_mask, reversed_mask
 from .slopes import feature_slopes
-from .trunk import layer_names, unknown_layer
+from .trunk import unknown_layer
 from .weighting import (RELATIVE, group_maps, importance, independence, orthogonality, per_channel,
                            relative_maps, reverse, reversed_maps, weigh)
-from .wrappers import (check_processes, is_sharded, keep_pace, logits_of, name_inside, outputs_of, share_of,
-                          unwrapped)
+from .wrappers import (check_processes, is_sharded, keep_pace, layer_names, logits_of, name_inside, outputs_of,
+                          share_of, unwrapped)
 
 _all_ = ["GroupedLayer", "MASKS", "correct", "diversity", "group_channels", "group_maps", "importance", "independence",
          "orthogonality", "per_channel", "positions", "reverse", "reversed_maps", "score", "task_loss",

@@ -8,7 +8,8 @@ __all__ = ['FEATURES', 'TRAINED', 'ANATOMY', 'MEANS', 'measures']
 # %% ../nbs/250_measured.ipynb #083fef72
 from .data.catalogue import CATALOGUE
 from .protocols import BAR, CORRUPTIONS, HELD_OUT
-from .settings import Settings, is_beside_alexnet, real_changes, tuned_settings, with_changes
+from .settings import (Settings, is_beside_alexnet, real_changes, tuned_settings, variant_measures,
+                          with_changes)
 
 # %% ../nbs/250_measured.ipynb #38c1a102
 FEATURES = ("effective_rank", "group_cosine", "occlusion", "cam_area")
@@ -61,8 +62,9 @@ def _few(s, method):
         for level in levels: yield condition, _number(level), metrics
 
 def _changed(s, method):
+    metrics = tuple(sorted(variant_measures(s).values(), key=lambda metric: metric != "error"))
     for key, value in real_changes(s, method) if method in s.ablation.methods else ():
-        yield key, _number(value), ("error", "corruption_error")
+        yield key, _number(value), metrics
 
 def _trained(s, method):
     for epoch in range(with_changes(s, tuned_settings(s, method)).train.epochs):

@@ -7,7 +7,7 @@ __all__ = ['LAYERS', 'MODELS', 'SECTIONS', 'CHANGEABLE', 'TUNABLE', 'CLAIM_LETTE
            'Model', 'named_layers', 'Train', 'Machine', 'Inhibition', 'Methods', 'Stages', 'Corruption', 'Attack',
            'Lowdata', 'Ablation', 'Features', 'Anatomy', 'Claims', 'Settings', 'changes_of', 'change', 'with_changes',
            'tuned_settings', 'changeable', 'real_changes', 'corrupted_name', 'is_beside_alexnet', 'variants',
-           'stages_of', 'Comparison', 'comparison', 'measure_parts']
+           'stages_of', 'Comparison', 'comparison', 'measure_parts', 'variant_measures']
 
 # %% ../nbs/245_settings.ipynb #5e771102
 import dataclasses
@@ -21,6 +21,7 @@ from .fields import Flag, Many, Name, Number, Section, Seed, Text, Whole, betwee
 from .methods import METHODS
 from .paths import ConfigError
 from .plain_yaml import parsed
+from .protocols import CORRUPTIONS, HELD_OUT
 
 # %% ../nbs/245_settings.ipynb #5e77110e
 @dataclass(frozen=True)
@@ -387,4 +388,12 @@ def measure_parts(measure:str) -> tuple: # protocol, condition, level, metric
     return protocol, condition, "" if level == "-" else level.removesuffix(".0"), metric
 
 CLAIM_LETTERS = tuple("abcdefgh")  # of the abstract's claims; their wordings: gwi/report/texts.yaml
-VARIANT_MEASURES = {"corruption mCE": "corruption_error", "clean clean": "error"}  # of an ablation -> its metric there
+VARIANT_MEASURES = {"corruption mCE": "corruption_error", "corruption held-out_mean": "held-out_error",
+                    "clean clean": "error"}  # of an ablation -> its metric there
+
+def variant_measures(s:Settings) -> dict: # as claims spell it -> metric in the rows
+    "What is measured of a changed setting; where choosing is what the test images are for, its criterion, too."
+    names = {*s.corruption.names}
+    lacking = set() if names else {"corruption_error"}
+    if not (s.data.held_out and names & {*CORRUPTIONS} and names & {*HELD_OUT}): lacking |= {"held-out_error"}
+    return {measure: metric for measure, metric in VARIANT_MEASURES.items() if metric not in lacking}

@@ -61,7 +61,7 @@ def pairs(rows, arm:str, reference:str, measure:str) -> pd.DataFrame: # seed -> 
     "Both arms and their difference, over the seeds that both have. ValueError: different metrics of the two."
     both = dict(arm=measured(rows, arm, measure), reference=measured(rows, reference, measure))
     metrics = dict.fromkeys(values.name for values in both.values() if len(values))
-    metrics = dict.fromkeys("error" if name == "corruption_error" else name for name in metrics)
+    metrics = dict.fromkeys("error" if name in VARIANT_MEASURES.values() else name for name in metrics)
     if len(metrics) > 1:
         raise ValueError(f"claims: {measure!r} is {' of one arm and '.join(metrics)} of the other; name the metric")
     both = pd.DataFrame(both).dropna()
@@ -74,7 +74,7 @@ MEASURES = {"clean clean": "clean error", "corruption mCE": "mean corruption err
             "features occlusion": "share of right answers that one hidden patch turns wrong",
             "features cam_area": "area of Grad-CAM (% of the map)"}
 
-_UNNAMED = ("", "error", "corruption_error", "mean")  # what need not be said
+_UNNAMED = ("", *VARIANT_MEASURES.values(), "mean")  # what need not be said
 
 def _how_much(protocol, condition, level):
     "The strength of an attack, or the size of a training set."

@@ -266,6 +266,8 @@ def _ablation(part, rows):
         means = corruption_means(corrupted)
         name = "mCE" if (means.condition == "mCE").any() else "held-out mean"
         unchanged.append(means[means.condition == name].assign(metric="corruption_error"))
+        if (part.metric == "held-out_error").any():
+            unchanged.append(means[means.condition == "held-out mean"].assign(metric="held-out_error"))
     return pd.concat([*(u.assign(protocol="ablation", condition="unchanged", level="") for u in unchanged), part])
 
 def _training(part, rows):
