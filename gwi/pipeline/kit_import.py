@@ -16,10 +16,11 @@ from ..answers import answers_file
 from ..console import progress
 from ..params import Settings
 from ..paths import ConfigError, atomic_write
-from .kit_grid import (archive_of_rows, below, belonging, fault, joined_calls, measured, names_of, place,
-                                   protocols_of, remedy, wanted)
+from . import stages
+from .kit_grid import (archive_of_rows, below, belonging, fault, grid, joined_calls, measured, names_of,
+                                   place, protocols_of, remedy, seeds_of, wanted)
 from ..report.reading import read_rows
-from ..runs import data_dir, make_run, results_dir, rows_path
+from ..runs import data_dir, parse_run, results_dir, rows_path
 
 # %% ../../nbs/pipeline/450_kit_import.ipynb #fda069eb
 def arrived(folder:Path, # that came back, with rows.tar.gz of one or more calls
@@ -44,8 +45,7 @@ def files_of(s:Settings, seed:int,
              methods:list[str]|None=None, # None: the core methods
             ) -> list: # (run, protocol)
     "Which rows make a seed complete."
-    runs = [make_run(s, method, seed) for method in methods or s.core]
-    return [(run, protocol) for run in runs for protocol in protocols_of(run)]
+    return [(run, protocol) for run in grid(s, methods) if run.seed == seed for protocol in protocols_of(run)]
 
 def _check(s, seed, methods, beside):
     "ConfigError unless the rows of a seed are those that this repository would make."
@@ -57,7 +57,8 @@ def _check(s, seed, methods, beside):
         if not data_dir(s).is_dir() and stated: origin["data"] = next(iter(stated))
         why = fault(run, beside / place(run, protocol), origin)
         if why: raise ConfigError(f"FROM: {run.name}: {protocol}: {why}: {remedy(why)}")
-    for method in methods: _check_one_training(make_run(s, method, seed), beside)
+    for run in grid(s, methods):
+        if run.seed == seed: _check_one_training(run, beside)
 
 def _check_one_training(run, beside):
     "ConfigError if several archives hold parts of a run that was trained twice."
@@ -74,13 +75,22 @@ def _data_of(beside):
     return found
 
 # %% ../../nbs/pipeline/450_kit_import.ipynb #12cad39f
+def _pairs_of(s): # (run, protocol)
+    "All rows of a study, of methods that are not core methods, too."
+    return [(parse_run(name, s), protocol) for name, protocol in stages.expected_rows(s)]
+
+def _arrays_of(s): # file of a single run -> what is kept of it
+    "The arrays of a study's figures, which no kit makes."
+    folder = results_dir(s) / "explain"
+    return {file: folder / f"{file.parent.name}.npz" for file in stages.expected_files(s) if file.suffix == ".npz"}
+
 def restore(s:Settings) -> int: # rows files that were written
     "Write the files of single runs anew that results/<profile> knows and data/<profile> lacks. ConfigError: edited."
     table, entries = results_dir(s) / "rows.csv", rows.read_provenance(results_dir(s) / "provenance.jsonl")
     lines = rows.lines_of(table) if table.is_file() else [""]
     known = {(entry["run"], entry["protocol"]): entry for entry in entries}
     written, texts = 0, {}
-    for run, protocol in (pair for seed in s.seeds for pair in files_of(s, seed)):
+    for run, protocol in _pairs_of(s):
         entry, path = known.get((run.name, protocol)), rows_path(run, protocol)
         if not entry or path.is_file(): continue
         names = names_of(run, protocol)
@@ -93,19 +103,25 @@ def restore(s:Settings) -> int: # rows files that were written
         answers = answers_file(results_dir(s).parent, s.profile, run.name, protocol)
         if answers.is_file(): texts[path.with_suffix(".npz")] = answers.read_bytes()
         written += 1
+    for file, kept in _arrays_of(s).items():
+        if kept.is_file() and not file.is_file(): texts[file] = kept.read_bytes()
     for path, text in texts.items(): atomic_write(path, text)
     return written
 
+def _complete(s, methods): # (name of a run, protocol)
+    "What the seeds consist of that are complete here."
+    pairs_of = [files_of(s, seed, methods) for seed in seeds_of(s)]
+    whole = [pairs for pairs in pairs_of if all(rows_path(*pair).is_file() for pair in pairs)]
+    return {(run.name, protocol) for pairs in whole for run, protocol in pairs}
+
 def gather_complete(s:Settings, methods:list[str]|None=None): # as for `files_of`
     "rows.csv and provenance.jsonl of what they hold already and of the seeds that are complete here, and their seal."
-    known = {entry["run"] for entry in rows.read_provenance(results_dir(s) / "provenance.jsonl")}
-    files = []
+    entries = rows.read_provenance(results_dir(s) / "provenance.jsonl")
+    known, files = {(entry["run"], entry["protocol"]) for entry in entries}, []
     for part in params.suite(s):
-        asked = methods if methods and part.part == s.part else part.core
-        for seed in part.seeds:
-            is_complete = all(rows_path(*pair).is_file() for pair in files_of(part, seed, asked))
-            files += [rows_path(run, protocol) for run, protocol in files_of(part, seed)
-                      if run.name in known or is_complete and run.method in asked]
+        wanted_here = known | _complete(part, methods if part.part == s.part else None)
+        files += [rows_path(run, protocol) for run, protocol in _pairs_of(part) if (run.name, protocol) in wanted_here]
+        files += [file for file, kept in _arrays_of(part).items() if kept.is_file()]
     rows.gather(files, results_dir(s))
     read_rows(results_dir(s))  # whatever breaks the contract is named here
     seal.write_seal(results_dir(s))
@@ -128,7 +144,7 @@ def import_rows(s:Settings, # of the study, as the repository has it
     "Check the rows of a kit, take the complete seeds in, and gather them in results/<profile>."
     found, methods = arrived(Path(folder), s), methods or s.core
     with _beside(found) as beside:
-        pairs_of = {seed: files_of(s, seed, methods) for seed in s.seeds}
+        pairs_of = {seed: pairs for seed in seeds_of(s) if (pairs := files_of(s, seed, methods))}
         seeds = [seed for seed, pairs in pairs_of.items() if all((beside / place(*pair)).is_file() for pair in pairs)]
         taken = [pair for seed in seeds for pair in pairs_of[seed]]
         for seed in seeds: _check(s, seed, methods, beside)

@@ -29,7 +29,8 @@ from ..params import Settings
 from ..paths import ConfigError, atomic_write
 from .kit_device import device_variables, machine, shared_device
 from .kit_grid import (SUMS, archive_of_rows, below, belonging, check_folder, chosen_methods, fault, grid,
-                                     is_finished, joined_calls, measured, place, protocols_of, remedy, sums_of, wanted)
+                                     is_finished, joined_calls, measured, methods_of, place, protocols_of, remedy,
+                                     sums_of, wanted)
 from .kit_pack import unpacked
 from .kit_plan import CHOICES, USUAL, Crew, Plan, best, measured_pace, started, told_pace, work_off
 from .kit_worker import check_lengths, join_parts
@@ -85,7 +86,7 @@ def earlier_files(path:Path, # rows.tar.gz of an earlier call
                  ) -> dict[str,bytes]: # as seen from the root -> content
     "What an earlier call made of this grid. ConfigError if it is not whole, or of another kit; nothing is written."
     files, wrong = archive_of_rows(path, "EARLIER"), f"EARLIER: {path}:"
-    pairs = [(run, protocol) for run in grid(s) for protocol in protocols_of(run)]
+    pairs = [(run, protocol) for run in grid(s, methods_of(s)) for protocol in protocols_of(run)]
     found = {name: files[name] for pair in pairs for name in _names(*pair) if name in files}
     if not found: raise ConfigError(f"{wrong} holds no rows of {s.profile}, {s.part}; name another, or leave it out")
     with tempfile.TemporaryDirectory() as folder:
@@ -102,11 +103,12 @@ def take_earlier(path:Path, # where they come from
                  files:dict[str,bytes], # from `earlier_files`
                  s:Settings):
     "Put the rows of an earlier call into their places; runs that are finished here stay as they are."
-    own = {name for run in grid(s) if is_finished(run) for p in protocols_of(run) for name in _names(run, p)}
+    finished = [run for run in grid(s, methods_of(s)) if is_finished(run)]
+    own = {name for run in finished for p in protocols_of(run) for name in _names(run, p)}
     for name in files.keys() - own:
         file, content = paths.root() / name, files[name]
         atomic_write(file, joined_calls(content, file) if file == machine_file(s) else content)
-    n_finished = sum(is_finished(run) for run in grid(s))
+    n_finished = sum(is_finished(run) for run in grid(s, methods_of(s)))
     progress(f"kit: {n_finished} finished runs of {path.name} are kept")
 
 # %% ../../nbs/pipeline/445_kit_run.ipynb #91e96596
@@ -227,8 +229,9 @@ class Keeper:
 # %% ../../nbs/pipeline/445_kit_run.ipynb #e28753c0
 def _report(s, plan, begin, methods):
     "The last lines: what is there now."
-    done = {run.name for run in grid(s) if is_finished(run)}
-    seeds = [seed for seed in s.seeds if all(make_run(s, method, seed).name in done for method in methods)]
+    runs = grid(s, methods)
+    lacking = {run.seed for run in runs if not is_finished(run)}
+    seeds = [seed for seed in dict.fromkeys(run.seed for run in runs) if seed not in lacking]
     of = "" if methods == s.core else f" of {','.join(methods)}"
     progress(f"kit: {len(plan.finished)} runs in {time.monotonic() - begin:.0f} s, complete seeds{of}: {seeds}; "
              f"{len(plan.failed)} failed, {len(plan.waiting)} not begun")
@@ -265,7 +268,7 @@ def run_kit(words:list[str] # MINUTES=9 OUT=folder …
     files = earlier_files(earlier, s) if options["EARLIER"] else {}
     check_out(out, files)
     if files: take_earlier(earlier, files, s)
-    asked = [run for run in grid(s) if run.method in methods]
+    asked = grid(s, methods)
     runs = [run for run in asked if not is_finished(run)]
     progress(f"kit: {len(runs)} of {len(asked)} runs are left; {json.dumps(about)}")
     plan = Plan(runs[:int(options["RUNS"] or len(runs))], begin + 60 * float(options["MINUTES"]) - RESERVE)

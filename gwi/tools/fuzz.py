@@ -177,11 +177,16 @@ def _gradients(case): # name -> gradient, where there is one
 def _are_finite(values): return all(value.isfinite().all() for value in values)
 
 def plain_gradients(case:Case) -> dict|None: # name -> gradient; None: there are none, or not finite ones
-    "What the ordinary loss gives."
+    "What the ordinary loss gives; None also where the scores in evaluation mode, which say what to damp, have none."
     with case.autocast(): loss = F.cross_entropy(case.net(case.images).float(), case.classes)
     loss.backward()
     found = _gradients(case)
-    return found if loss.isfinite() and _are_finite(found.values()) else None
+    case.net.eval()
+    with case.autocast(): scores = case.net(case.images).float().gather(1, case.classes[:, None])
+    scores.sum().backward()
+    of_scores = _gradients(case)
+    case.net.train()
+    return found if loss.isfinite() and _are_finite([scores, *found.values(), *of_scores.values()]) else None
 
 def _traces(case): # what a step must not change, and what it may
     modes = [(module.training, len(module._forward_hooks)) for module in case.net.modules()]
@@ -195,15 +200,21 @@ def _left_behind(case, before):
         yield f"{others[0]} has changed"
 
 # %% ../../nbs/tools/470_fuzz.ipynb #4425e22c
+def _in_units(features, ids, n_groups):
+    "Features in units of their group's largest: a deviation's floor is a share of it here, a size in the reference."
+    largest = features.double().abs().amax((2, 3))
+    of_group = torch.stack([largest.where(ids == k, 0).amax(1) for k in range(n_groups)], 1)
+    return features.double() / of_group.gather(1, ids)[:, :, None, None].clamp(min=1e-300)
+
 def _wrong_maps(case):
     "Where the reversed maps of the first layer are not those of the reference, computed in float64."
     step = GroupWiseInhibition(case.net, case.layers, **case.options | dict(mask="reversed"))
     found = step.analyse(case.images, case.classes)
     largest = found["grads"].abs().amax((1, 2, 3), keepdim=True).double().clamp(min=1e-300)
     grads, ids, n_groups = 1e6 * found["grads"].double() / largest, found["ids"], case.options["n_groups"]
-    weights, right = reference.slow_maps(found["features"], grads, ids, n_groups)
+    weights, right = reference.slow_maps(_in_units(found["features"], ids, n_groups), grads, ids, n_groups)
     spread = found["group_maps"].flatten(2).std(2, correction=0)  # in units of a map's largest magnitude
-    clear = ((weights.abs() > 1) & (spread > 1e-3)).gather(1, ids)  # float32's rounding decides neither sign nor map
+    clear = ((weights.abs() > 1) & (spread > 3e-3)).gather(1, ids)  # float32's rounding decides neither sign nor map
     apart = (found["maps"] - right).abs().flatten(2).amax(2)[clear]
     if len(apart) and apart.max() > 0.01: yield f"maps are {apart.max():.3f} away from the reference"
 
