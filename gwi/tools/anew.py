@@ -28,6 +28,7 @@ from ..protocols import BAR, CORRUPTIONS, HELD_OUT
 from ..report import tables
 from ..runs import Run, corrupted_dir, data_dir, parse_run, rows_path, select, weights_path
 from .cards import weights_folder
+from .estimate import training_seconds
 
 # %% ../../nbs/tools/538_anew.ipynb #529b75b3
 OWN = ("GWI_ROOT", "GWI_CACHE", "GWI_LOG", "GWI_DATA")  # variables of the environment that say where things lie
@@ -112,7 +113,7 @@ def _unit(run, protocols, s, said, claims, file=None):
     "A unit; `said`: (run, protocol) -> entry of provenance.jsonl."
     counts = claims.get(_arm(run), Counter())
     seconds = sum(said[run.name, p]["seconds"] * _share(s, run.settings, p) for p in protocols)
-    if not file: seconds += said[run.name, "training"]["seconds"]
+    if not file: seconds += training_seconds(said[run.name, "training"])
     return Unit(run, tuple(protocols), seconds, weight_of(counts), _why(counts), file)
 
 def units_of(s:params.Settings, # of a profile
