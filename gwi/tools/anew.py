@@ -28,7 +28,7 @@ from ..protocols import BAR, CORRUPTIONS, HELD_OUT
 from ..report import tables
 from ..runs import Run, corrupted_dir, data_dir, parse_run, rows_path, select, weights_path
 from .cards import weights_folder
-from .estimate import training_seconds
+from .measure import training_seconds
 
 # %% ../../nbs/tools/538_anew.ipynb #529b75b3
 OWN = ("GWI_ROOT", "GWI_CACHE", "GWI_LOG", "GWI_DATA")  # variables of the environment that say where things lie

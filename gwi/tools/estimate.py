@@ -7,8 +7,7 @@ __all__ = ['GRADIENTS', 'SQUARE', 'MOMENT', 'OVERHEAD', 'EVALUATING', 'WAVES', '
            'NOT_COUNTED', 'augmented', 'inhibited', 'training_work', 'attack_work', 'transfer_work', 'stage_work',
            'subject_of', 'fitting', 'free_loss', 'regularised_losses', 'augmentations', 'corrupting', 'image_gradient',
            'computations', 'costs', 'stage_seconds', 'seconds_side_by_side', 'duration', 'image_counts', 'estimate',
-           'Arithmetic', 'Work', 'device_work', 'gpu_seconds', 'gpu_text', 'print_estimates', 'training_seconds',
-           'spent_seconds', 'main']
+           'Arithmetic', 'Work', 'device_work', 'gpu_seconds', 'gpu_text', 'print_estimates', 'main']
 
 # %% ../../nbs/tools/560_estimate.ipynb #59aa0003
 from .. import faults
@@ -335,24 +334,6 @@ def print_estimates(profile:str, part:str="", jobs:int|None=None):
         print(f"profile {profile}, {len(totals)} parts: {whole} one after the other, "
               f"{beside} as many stages at a time as above")
     print(NOT_COUNTED)
-
-# %% ../../nbs/tools/560_estimate.ipynb #59aa00a2
-def training_seconds(entry:dict, # of a training, from `rows.read_provenance`
-                     looking:float=0.0, # seconds of its anatomy
-                    ) -> float:
-    "Seconds of a whole training, without its anatomy."
-    epochs = entry["parameters"]["train"]["epochs"]
-    return max(entry["seconds"] - looking, entry.get("epoch_seconds", 0.0) * epochs)
-
-def spent_seconds(entries:list[dict]) -> Counter: # protocol -> seconds
-    "How long rows took to compute, by the clock of one process."
-    looking = {entry["run"]: entry["seconds"] for entry in entries if entry["protocol"] == "anatomy"}
-    found = Counter()
-    for entry in entries:
-        is_training = entry["protocol"] == "training"
-        seconds = training_seconds(entry, looking.get(entry["run"], 0.0)) if is_training else entry["seconds"]
-        found[entry["protocol"]] += seconds
-    return found
 
 # %% ../../nbs/tools/560_estimate.ipynb #59aa0012
 def main(argv=None):

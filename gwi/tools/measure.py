@@ -7,7 +7,7 @@ __all__ = ['LAUNCHES', 'NO_LAUNCH', 'STEPS', 'on_gpu', 'seconds', 'interleaved',
            'peak_mib', 'torch_threads', 'launches', 'Operations', 'count_operations', 'Subject', 'update_once',
            'ordinary_loss', 'needed_loss', 'regularised_loss', 'analysed', 'reference_loss', 'step_parts',
            'operation_counts', 'forward', 'bare_gradients', 'bench_run', 'random_dataset', 'Loop', 'batch_maker',
-           'regularised_steps']
+           'regularised_steps', 'training_seconds', 'spent_seconds']
 
 # %% ../../nbs/tools/515_measure.ipynb #48aa0003
 import os
@@ -16,6 +16,7 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # torch reads it when it is impo
 # %% ../../nbs/tools/515_measure.ipynb #48aa000f
 import statistics
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -286,3 +287,21 @@ def batch_maker(run:Run, dataset, n:int=8): # -> a function that makes a batch
 def regularised_steps(run:Run, steps:int) -> int:
     "How many of so many steps have a regularised step behind them."
     return sum(due(run, k, steps) for k in range(steps))
+
+# %% ../../nbs/tools/515_measure.ipynb #59aa00a2
+def training_seconds(entry:dict, # of a training, from `rows.read_provenance`
+                     looking:float=0.0, # seconds of its anatomy
+                    ) -> float:
+    "Seconds of a whole training, without its anatomy."
+    epochs = entry["parameters"]["train"]["epochs"]
+    return max(entry["seconds"] - looking, entry.get("epoch_seconds", 0.0) * epochs)
+
+def spent_seconds(entries:list[dict]) -> Counter: # protocol -> seconds
+    "How long rows took to compute, by the clock of one process."
+    looking = {entry["run"]: entry["seconds"] for entry in entries if entry["protocol"] == "anatomy"}
+    found = Counter()
+    for entry in entries:
+        is_training = entry["protocol"] == "training"
+        seconds = training_seconds(entry, looking.get(entry["run"], 0.0)) if is_training else entry["seconds"]
+        found[entry["protocol"]] += seconds
+    return found
