@@ -186,6 +186,13 @@ def of_answers(predicted:np.ndarray, # int64 [N]
 def _called(classes, k): # "'cat'"; "" for a class whose name is its number
     return "" if classes is None or classes[k] == str(k) else repr(classes[k])
 
+def _are_swapped(counts, best, there): # [n,K], [n], [n]
+    "Whether some classes have each other's outputs, for surely more than half their images: a confusion goes one way."
+    moved = best != there
+    totals = counts[moved].sum(1)
+    sure = [wilson(k / n, n)[0] > 0.5 for k, n in zip(counts[moved, best[moved]], totals)]
+    return bool(sure) and all(sure) and set(best[moved]) == set(there[moved])
+
 def _other_order(predicted, labels, right, classes):
     "Whether most answers are of one output for each class, but of another than the label."
     counts = np.zeros((max(labels.max(), predicted.max()) + 1,) * 2, int)
@@ -193,7 +200,8 @@ def _other_order(predicted, labels, right, classes):
     there = np.flatnonzero(counts.sum(1))
     best = counts[there].argmax(1)
     share = counts[there, best].sum() / len(labels)
-    if len(set(best)) < len(there) or share < 2 * max(right, 0.01) or share < 0.3 or len(there) < 3: return []
+    if len(set(best)) < len(there) or share < 0.3 or len(there) < 3: return []
+    if share < 2 * max(right, 0.01) and not _are_swapped(counts[there], best, there): return []
     pairs = [(_called(classes, k) or f"label {k}", j) for k, j in zip(there, best) if k != j]
     moved = listed((f"{name} is output {j}" for name, j in pairs), 6)
     return [Finding("order", f"Its answers fit the labels in another order ({share:.0%} right): {moved}. "

@@ -281,6 +281,17 @@ def _save_figures(report, folder):
     found = sections.calibration(report)
     if len(found) > 1: figures.save(sections.calibration_figure(found), folder / "calibration")
 
+_OF_WHAT = "name", "network", "images", "severities", "corruption", "attack" # of a report
+
+def _check_other(folder, about):
+    "ValueError if a folder holds the report of something else."
+    try: before = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError): return
+    now = json.loads(json.dumps(about))
+    if differ := [key for key in _OF_WHAT if before.get(key) != now.get(key)]:
+        raise ValueError(f"{folder}: holds another report, of {before.get('name')!r} ({', '.join(differ)} differ), which "
+                         "would be lost; choose another folder, or delete it")
+
 @patch
 def save(self:Report, folder) -> Path: # report.html in it
     """Write report.html, model_card.md, the figures, and what they are made of (rows, answers, examples) into a folder.
@@ -288,6 +299,7 @@ def save(self:Report, folder) -> Path: # report.html in it
     if (Path(folder) / "rows.csv").exists() and not (Path(folder) / "about.json").exists():
         raise ValueError(f"{folder}: holds a rows.csv of something else, which would be lost; choose another folder")
     folder, content = Path(folder), io.BytesIO()
+    _check_other(folder, self.about)
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(content, **_flat(self.answers))
     atomic_write(folder / "answers.npz", content.getvalue())
