@@ -189,7 +189,8 @@ def digest_of_files(images:Files,
     "Of the contents of all files, if they have so many bytes at most; else of 64 of them, evenly over all."
     whole, root = hashlib.sha256(), Path(images.root)
     n_bytes = root.stat().st_size if root.is_file() else sum(_sizes(images))
-    places = range(len(images)) if n_bytes <= (READ if most is None else most) else np.linspace(0, len(images) - 1, SOME).astype(int)
+    are_few = n_bytes <= (READ if most is None else most)
+    places = range(len(images)) if are_few else np.linspace(0, len(images) - 1, SOME).astype(int)
     for i in map(int, places):
         source = images.source(i)[1]
         content = source.read() if hasattr(source, "read") else Path(source).read_bytes()

@@ -137,12 +137,14 @@ def pack_rows(s:Settings, out:Path) -> Path: # rows.tar.gz
     atomic_write(out / "rows.tar.gz", buffer.getvalue())
     return out / "rows.tar.gz"
 
-def pack_weights(s:Settings, out:Path) -> list[Path]:
-    "Half-precision weights of the first seed's networks."
+def pack_weights(s:Settings, out:Path,
+                 methods:list[str]|None=None, # None: the core methods
+                ) -> list[Path]:
+    "Half-precision weights of the first networks of each method."
     needs("data", "safetensors", by="a kit")
     import safetensors.torch, torch
     written, left = [], TOTAL - FILE
-    for path in (weights_path(make_run(s, method, s.seeds[0])) for method in s.core):
+    for path in (weights_path(grid(s, [method])[0]) for method in methods or s.core):
         if not path.is_file() or len(written) == FILES - 1: continue
         tensors = safetensors.torch.load_file(path)
         tensors = {name: t.half() if t.dtype == torch.float32 else t for name, t in tensors.items()}
@@ -239,7 +241,7 @@ def _report(s, plan, begin, methods):
 
 def _run_grid(s, plan, crew, about, options, out):
     "From processes that are ready to everything packed."
-    begin = time.monotonic()
+    begin, methods = time.monotonic(), chosen_methods(s, options["METHODS"])
     make_corrupted(s, crew)
     if not options["K"] and len(crew.workers) > min(CHOICES): about["pace"] = choose_processes(s, crew, plan)
     about |= dict(processes=len(crew.workers), kernels=crew.kernels)
@@ -249,8 +251,8 @@ def _run_grid(s, plan, crew, about, options, out):
     try: work_off(crew, plan, keeper)
     finally: keeper(at_least=0)
     crew.stop()
-    pack_weights(s, out)
-    _report(s, plan, begin, chosen_methods(s, options["METHODS"]))
+    pack_weights(s, out, methods)
+    _report(s, plan, begin, methods)
 
 # %% ../../nbs/pipeline/445_kit_run.ipynb #c25f4b12
 RESERVE = 12  # seconds for packing at the end

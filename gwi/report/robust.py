@@ -289,8 +289,8 @@ def _check_other(folder, about):
     except (OSError, ValueError): return
     now = json.loads(json.dumps(about))
     if differ := [key for key in _OF_WHAT if before.get(key) != now.get(key)]:
-        raise ValueError(f"{folder}: holds another report, of {before.get('name')!r} ({', '.join(differ)} differ), which "
-                         "would be lost; choose another folder, or delete it")
+        raise ValueError(f"{folder}: holds another report, of {before.get('name')!r} ({', '.join(differ)} differ), "
+                         "which would be lost; choose another folder, or delete it")
 
 @patch
 def save(self:Report, folder) -> Path: # report.html in it
