@@ -51,8 +51,11 @@ def own_part(tree:str # the navigation, as furo makes it
     return tree
 
 def unindented(html:str) -> str:
-    "The same page: its lines begin at the left, but for those whose spaces are shown or run."
-    return re.sub(r"(<(pre|script|style|textarea)\b.*?</\2>)|\n\s+", lambda match: match[1] or "\n", html, flags=re.S)
+    "The same page: its lines begin at the left, but for those whose spaces are shown or run; a style is one line."
+    def lighter(match):
+        if not match[1]: return "\n"
+        return re.sub(r"\s+", " ", match[1]) if match[2] == "style" else match[1]
+    return re.sub(r"(<(pre|script|style|textarea)\b.*?</\2>)|\n\s+", lighter, html, flags=re.S)
 
 # %% ../../nbs/tools/553_lighter.ipynb #1ea1967d
 def _with_classes(text): # SVG
