@@ -80,9 +80,9 @@ def _noted(s): # (run, protocol) -> entry
     return {(entry["run"], entry["protocol"]): entry for entry in entries}
 
 def _texts_of(s, folder): # yields files of single runs, and what they hold
-    home, table = results_dir(s), results_dir(s) / "rows.csv"
+    home, table, noted = results_dir(s), results_dir(s) / "rows.csv", _noted(s)
     lines = seal.lines_by_run(table) if table.is_file() else {}
-    for (run, protocol), entry in _noted(s).items():
+    for (run, protocol), entry in noted.items():
         text = ",".join(rows.COLUMNS) + "\n" + "".join(line for _, line in lines.get((run, protocol), []))
         if rows.text_digest(text) != entry["rows"]:
             raise ConfigError(f"results/{s.profile}/rows.csv: {run}: {protocol}: not the rows that "
@@ -93,7 +93,7 @@ def _texts_of(s, folder): # yields files of single runs, and what they hold
         yield path.with_suffix(".json"), json.dumps(origin, indent=1, sort_keys=True) + "\n"
         answers = answers_file(home.parent, s.profile, run, protocol)
         if answers.is_file(): yield path.with_suffix(".npz"), answers.read_bytes()
-    for run in {run for run, _ in _noted(s)}:
+    for run in {run for run, _ in noted}:
         arrays = home / "explain" / f"{run}.npz"
         if arrays.is_file(): yield folder / "explain" / run / "explain.npz", arrays.read_bytes()
 
@@ -150,7 +150,7 @@ def import_rows(s:Settings, # of the study, as the repository has it
         taken = [pair for seed in seeds for pair in pairs_of[seed]]
         for seed in seeds: _check(s, seed, methods, beside)
         _check_contract(taken, beside)
-        restored(s, beside / "known")  # nothing is taken beside rows that were edited
+        for _ in _texts_of(s, beside): pass  # nothing is taken beside rows that were edited
         _take(taken, beside)
     if seeds: join_rows(s, taken)
     for name, content in measured(s, found).items():
