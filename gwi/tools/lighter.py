@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PLAIN', 'CHANGE', 'LighterCode', 'lighter_signatures', 'own_part', 'unindented', 'lighter_svg', 'lighter_png',
-           'lighter_files', 'packed', 'zip_file']
+           'shared_style', 'lighter_files', 'packed', 'zip_file']
 
 # %% ../../nbs/tools/553_lighter.ipynb #297fdc84
 import gzip
@@ -122,15 +122,32 @@ def _lighter_file(file):
     file.write_bytes(data)
     file.rename(file.with_suffix(suffix))
 
+def shared_style(pages:list, # HTML, each as `unindented` gives it
+                ) -> str:
+    "The style that ends the head of every page that has one there; \"\" where it is not one and the same."
+    found = {style for page in pages for style in re.findall(r"<style>([^<]*)</style>(?=</head>)", page)}
+    return found.pop() if len(found) == 1 else ""
+
+def _with_one_style(site, sheet): # of the pages' own style, behind what the style sheet says, as it stood in the page
+    pages = {page: page.read_text(encoding="utf-8") for page in site.rglob("*.html")}
+    style = shared_style([text for text in pages.values() if sheet.name in text])
+    if not style: return
+    rules = sheet.read_text(encoding="utf-8")
+    if style.strip() not in rules: sheet.write_text(f"{rules.rstrip()}\n{style.strip()}\n", encoding="utf-8")
+    own = f"<style>{style}</style></head>"
+    for page, text in pages.items():
+        if sheet.name in text: page.write_text(text.replace(own, "</head>"), encoding="utf-8")
+
 def lighter_files(site:Path, # with all that lies below it
                   names:tuple, # of its folders whose PNG may become WebP; no script asks for them
                  ):
-    "Every page, SVG and PNG of a site; small PNG stay."
+    "Every page, SVG and PNG of a site; small PNG stay; what every page says of its style, `_static/site.css` says."
     for file in sorted(site.rglob("*.svg")):
         file.write_text(lighter_svg(file.read_text(encoding="utf-8")), encoding="utf-8")
     files = [file for name in names for file in (site / name).rglob("*.png") if file.stat().st_size >= 5000]
     with ThreadPoolExecutor(os.cpu_count()) as threads: list(threads.map(_lighter_file, files))
     for page in sorted(site.rglob("*.html")): _lighter_page(page)
+    if (sheet := site / "_static/site.css").is_file(): _with_one_style(site, sheet)
 
 # %% ../../nbs/tools/553_lighter.ipynb #7be5302b
 def packed(text:str) -> bytes:
