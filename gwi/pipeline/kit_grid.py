@@ -24,9 +24,9 @@ from ..extras import needs
 needs("pipeline", "yaml", by="gwi.pipeline")
 import yaml
 
-from .. import anatomy, meaning, params, paths, rows
-from ..checkpoint import parameters_of
+from .. import meaning, params, paths, rows
 from ..params import Settings
+from .stated import parameters_of
 from ..runs import Run, data_dir, make_run, rows_path
 from ..settings import section, stages_of
 
@@ -86,10 +86,8 @@ def tiny(*others:str # methods beside the core ones, of the first seed
 # %% ../../nbs/pipeline/415_kit_grid.ipynb #84ad016f
 def wanted(run:Run, protocol:str) -> dict: # code, data and parameters, as beside the rows
     "What the rows of a run must come from."
-    of_training = dict(training=parameters_of, anatomy=anatomy.parameters_of)
-    parameters = of_training[protocol](run) if protocol in of_training else rows.evaluation_parameters(run, protocol)
-    origin = dict(code=rows.code(run, protocol), data=rows.digest(data_dir(run.settings)), parameters=parameters)
-    return json.loads(json.dumps(origin))  # a tuple comes back as a list
+    return dict(code=rows.code(run, protocol), data=rows.digest(data_dir(run.settings)),
+                parameters=parameters_of(run, protocol))
 
 def place(run:Run, protocol:str) -> Path: # as seen from the root
     "Where the rows of a run lie, here as in a kit."

@@ -75,7 +75,7 @@ def expected_rows(s) -> dict: # (run, protocol) -> stage that writes it
 _CORRUPTIONS = ("filters", "weather", "bar", "blurs", "corruption")
 _IMAGES = ("streams", *_CORRUPTIONS, "data.catalogue", "data.depth", "data.download", "data.bounded", "data.layout",
            "data.streaming", "data.packed", "data.datasets", "data.cifar", "data.readers", "tools.standins")
-_ROWS = ("settings", "params", "rows", "seal", "pipeline.stages", "pipeline.results")
+_ROWS = ("settings", "params", "rows", "seal", "pipeline.stages", "pipeline.stated", "pipeline.results")
 _TABLES = (*_ROWS, "data.catalogue", "methods", "protocols", "pipeline.standing", "report.naming", "report.escaping",
            "report.cost", "report.reading", "report.codes", "report.tables", "report.inference", "report.comparing",
            "answers", "report.wording", "report.claims")
