@@ -60,8 +60,10 @@ def _against_standard(values) -> list: # (method, its mean, standard's, differen
     found = []
     for name in methods:
         part = values[values.method == name]
-        found.append((name, part.value.mean(), standard.value.mean(),
-                      *difference_of(part, standard, bonferroni(len(methods)))))
+        both = part[part.seed.isin(standard.seed)], standard[standard.seed.isin(part.seed)]  # what is compared
+        if both[0].empty: continue
+        means = (one.value.mean() for one in both)
+        found.append((name, *means, *difference_of(*both, bonferroni(len(methods)))))
     return sorted(found, key=lambda one: one[3])
 
 def _sentence(found, where) -> str:

@@ -18,7 +18,7 @@ import pandas as pd
 from .. import params
 from ..methods import style
 from . import claims
-from .wording import comparison_words
+from .wording import comparison_words, p_words
 from .comparing import arm_words, effect_words, metric_read, pairs
 from .escaping import markdown
 from .figures import LOOK, add_caption, frameless, new_figure, save
@@ -257,7 +257,7 @@ def summary_text(rows:pd.DataFrame, # of one profile, data set and network
         low, high = np.array(list(ends.values())).T
         word = label if kind == "corruption" else markdown
         lines.append([f"error {text(f'effects.{kind}')}", len(frame), _listed(frame[high < 0], word),
-                      _listed(frame[low > 0], word), _surviving(profile, word), f"{omnibus(profile.to_numpy()):.3f}"])
+                      _listed(frame[low > 0], word), _surviving(profile, word), p_words(omnibus(profile.to_numpy()))])
     head = [f"{label(method)} against {label(reference)}, points", "compared", "lower", "higher",
             "all together (Bonferroni)", "whole profile, p"]
     return pipe(head, lines)

@@ -21,6 +21,8 @@ from ..proportions import difference
 from . import figures, page
 from .inference import holm
 from .naming import text
+from .outcome import corrupted_by
+from .reading import MEANS
 from .robust import Report, drawn
 
 # %% ../../nbs/report/383_paired.ipynb #d0903a39
@@ -32,11 +34,18 @@ def _shared(first, second) -> tuple: # Measures -> wrong answers on the images t
 _DECIDE = {"corruption": ("constants", "seed", "severities", "final_jpeg", "given", "matched"),
            "attack": ("seed", "ascents", "library")}
 
+def _means_differ(first, second): # reports
+    "Means that are over as many corruptions, and others."
+    for among, _ in MEANS:
+        one, other = ({*among} & {*corrupted_by(report.answers.get("corruption", {}))} for report in (first, second))
+        if len(one) == len(other) and one != other:
+            yield f"corruption: {', '.join(sorted(one - other))} against {', '.join(sorted(other - one))}"
+
 def _differ(first:Report, second:Report) -> list: # protocols whose settings differ, in words
     def settings(report, protocol, key): return json.dumps(report.about[protocol].get(key))
     return [f"{protocol}: {key}" for protocol, keys in _DECIDE.items() for key in keys
             if protocol in first.answers and protocol in second.answers
-            and settings(first, protocol, key) != settings(second, protocol, key)]
+            and settings(first, protocol, key) != settings(second, protocol, key)] + [*_means_differ(first, second)]
 
 def check_pair(first:Report, second:Report):
     "ValueError unless both reports are of the same images, corrupted and attacked in the same way."
