@@ -3640,6 +3640,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                   'gwi.tools.verify._listed': ('tools/verify.html#_listed', 'gwi/tools/verify.py'),
                                   'gwi.tools.verify._listing': ('tools/verify.html#_listing', 'gwi/tools/verify.py'),
                                   'gwi.tools.verify._same_file': ('tools/verify.html#_same_file', 'gwi/tools/verify.py'),
+                                  'gwi.tools.verify._suite': ('tools/verify.html#_suite', 'gwi/tools/verify.py'),
                                   'gwi.tools.verify._trainings_are_current': ( 'tools/verify.html#_trainings_are_current',
                                                                                'gwi/tools/verify.py'),
                                   'gwi.tools.verify._usual': ('tools/verify.html#_usual', 'gwi/tools/verify.py'),

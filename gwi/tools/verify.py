@@ -27,7 +27,7 @@ import torch
 
 from .. import meaning, params, paths, protocols, rows, seal, surroundings
 from ..checkpoint import parameters_of
-from ..pipeline import results, stages
+from ..pipeline import results, stages, stated
 from ..report import tables
 from ..runs import results_dir, select
 from . import anew
@@ -81,12 +81,13 @@ def are_elsewhere(figures:Path # folder
     return not figures.exists() and subprocess.run(asked, capture_output=True).returncode == 0
 
 # %% ../../nbs/tools/540_verify.ipynb #55aa0001
+def _suite(profile): return [params.profile_settings(profile, part) for part in params.parts(profile)]
+
 def old_trainings(profile:str) -> tuple: # by other code or settings, of
     "How many of a profile's trainings were made by code that was not proved equal, or with other settings than now."
     entries = rows.read_provenance(paths.root() / "results" / profile / "provenance.jsonl")
     trainings = {e["run"]: e for e in entries if e["protocol"] == "training"}
-    suite = [params.profile_settings(profile, part) for part in params.parts(profile)]
-    runs = [run for s in suite for run in select("all", s) if run.name in trainings]
+    runs = [run for s in _suite(profile) for run in select("all", s) if run.name in trainings]
     ledger = meaning.read_ledger(paths.ledger_path())
     def digest_of(kind): return meaning.oldest(meaning.code_digest(*protocols.RAN_THROUGH[kind]), ledger)
     digests = {kind: digest_of(kind) for kind in ("training", "training-pgd")}
@@ -178,9 +179,11 @@ def verify_profile(profile:str, say) -> bool: # whether all is well
     say(f"{profile}: {_digest_said(profile)}, rows of {n_runs} runs, their origin{figures}: {len(faults)} faults"
         f"{_listed(faults)}")
     current = not faults and _trainings_are_current(profile, entries, say)
+    other = stated.words(stated.other_settings([] if faults else entries, _suite(profile)))
+    if other: say(f"{profile}: made with other settings than the profile states now: {other}")
     stale, n = stale_tables(profile)
     say(f"{profile}: {len(stale)} of {n} tables are not what the rows say{_listed(stale)}")
-    return current and not stale
+    return current and not (other or stale)
 
 # %% ../../nbs/tools/540_verify.ipynb #50e1c987
 LONGEST = 900  # seconds of a training without MINUTES
