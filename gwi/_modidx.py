@@ -1631,6 +1631,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                            'gwi.parts.clean_answers': ('parts.html#clean_answers', 'gwi/parts.py'),
                            'gwi.parts.clean_logits': ('parts.html#clean_logits', 'gwi/parts.py'),
                            'gwi.parts.clean_part': ('parts.html#clean_part', 'gwi/parts.py'),
+                           'gwi.parts.clean_records': ('parts.html#clean_records', 'gwi/parts.py'),
                            'gwi.parts.corruption_part': ('parts.html#corruption_part', 'gwi/parts.py'),
                            'gwi.parts.differing': ('parts.html#differing', 'gwi/parts.py'),
                            'gwi.parts.part_keys': ('parts.html#part_keys', 'gwi/parts.py'),

@@ -8,7 +8,6 @@ __all__ = ['WITHIN', 'CLOSING', 'Examined', 'corruption_records', 'attack_record
 
 # %% ../nbs/384_examine.ipynb #9f7e0e65
 import hashlib
-import json
 import math
 import time
 from collections.abc import Callable
@@ -34,7 +33,7 @@ from .findings import Finding, checked_classes, first_look, of_answers, of_attac
 from .measures import record
 from .networks import Loaded
 from .pacing import part_words, run_limited
-from .parts import Asked, Parts, Work, part_keys, run_parts
+from .parts import Asked, Parts, Work, clean_records, part_keys, run_parts
 from .planning import constants_for, corruptions_named, severities_of
 from .predictions import batch_size, to_device
 from .report.naming import label
@@ -370,7 +369,7 @@ def _report(seen, asked, plan, parts, **about) -> Report:
     clean, before = parts.get("clean"), parts.get("attack/before")
     origin = seen.given.origin if seen.given else "regenerated"
     hard = corruption_records(asked, parts, seen.data.classes, origin)
-    records = dict(clean=[] if clean is None else json.loads(str(clean["records"])), corruption=hard,
+    records = dict(clean=[] if clean is None else clean_records(clean, seen.data.classes), corruption=hard,
                    attack=attack_records(asked, parts))
     if clean is not None: seen.findings += of_answers(clean["predicted"], clean["labels"], seen.data.classes)
     if before is not None: seen.findings += of_attacks(records["attack"], float(before["zero"]))

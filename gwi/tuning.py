@@ -277,7 +277,8 @@ def _identified(job, classifier, data, choices):
     recipe = {name: asdict(getattr(job.state.run.settings, name)) for name in ("augment", "train", "inhibition")}
     names = ("method", "seed", "held_out", "frozen_norm", "size", "steps")
     own = {name: job.about[name] for name in names} | recipe | dict(outputs=choices["outputs"])
-    own |= dict(weights=_digest(classifier.state_dict()), images=fingerprint(data), code=_code())
+    own |= dict(weights=_digest(classifier.state_dict()), order=classifier.order, images=fingerprint(data),
+                code=_code())
     job.identity = json.loads(json.dumps(own))
     job.state.identity = hashlib.sha256(json.dumps(job.identity, sort_keys=True).encode()).hexdigest()
 
