@@ -159,7 +159,7 @@ def _done_words(asked:Asked, given:Matched|None=None) -> dict: # protocol -> wha
     radii = ", ".join(f"{radius:g}" for radius in asked.radii)
     return words | {"attack": f"{', '.join(names)} at {radii} (/255)"}
 
-def _about(seen, asked, plan, *, name, network, lines, seconds, missing, digest, dataset) -> dict:
+def _about(seen, asked, plan, *, name, network, lines, seconds, missing, digest, dataset, which) -> dict:
     "What a report says besides its numbers; JSON can write it."
     done, of_files = _done_words(asked, seen.given), {} if seen.given is None else seen.given.about()
     return dict(
@@ -169,7 +169,7 @@ def _about(seen, asked, plan, *, name, network, lines, seconds, missing, digest,
         missing=missing, findings=[asdict(found) for found in seen.findings], notes=list(done.values()),
         corruption=dict(constants=asked.constants, seed=asked.seed, severities=list(asked.severities),
                         final_jpeg=asked.final_jpeg) | of_files,
-        attack=asdict(asked.attacks) if asked.attacks else {}, versions=f"torch {torch.__version__}",
+        attack=asdict(asked.attacks) if asked.attacks else {}, **which, versions=f"torch {torch.__version__}",
         hardware=hardware())
 
 # %% ../nbs/384_examine.ipynb #c96f011c
@@ -334,8 +334,10 @@ def _measure(seen, asked, limit, parts, workers, name, network) -> Report:
     "Plan, say the plan, do it, and report."
     images, (few, plan) = seen.data.images, _planned(seen, asked, limit)
     digest = fingerprint(seen.data)
-    parts.identity = dict(network=network_digest(seen.classifier), images=digest, asked=asdict(asked),
-                          n=limit.n, minutes=limit.minutes, answers=answers_in_short(seen.classifier, few.images))
+    weights, answers = network_digest(seen.classifier), answers_in_short(seen.classifier, few.images)
+    which = dict(weights=weights, answers=answers | dict(sums=answers["sums"][:64]))  # eight images are enough
+    parts.identity = dict(network=weights, images=digest, asked=asdict(asked), n=limit.n, minutes=limit.minutes,
+                          answers=answers)
     if seen.given: parts.identity["corrupted"] = [seen.given.digest, seen.given.origin, seen.given.is_paired]
     plan = parts.begin(plan)
     lines = planning.plan_lines(plan, _done_words(asked, seen.given))
@@ -344,7 +346,7 @@ def _measure(seen, asked, limit, parts, workers, name, network) -> Report:
     for line in (*said, *(f"  {f.words}" for f in seen.findings)): console.progress(line)
     parts, plan, seconds, missing = _run(work, parts, limit, seen)
     return _report(seen, asked, plan, parts, name=name, network=network, lines=lines, seconds=seconds, missing=missing,
-                   digest=digest)
+                   digest=digest, which=which)
 
 def _run(work, parts, limit, seen) -> tuple: # Parts, the plan with what was measured, seconds, what is missing
     "Do it all, or as much as the minutes allow, which is then said."
