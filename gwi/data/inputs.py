@@ -168,8 +168,8 @@ def _labels_checked(labels, n) -> np.ndarray: # int64 [n]
     if labels.shape != (n,): raise ValueError(f"{n} images, but labels of shape {list(labels.shape)}")
     if not n: raise ValueError("there are no images")
     if labels.dtype.kind not in "biuf":
-        raise ValueError(f"labels are words such as {labels.flat[0]!r}; whole numbers from 0 are needed: names, labels "
-                         "= np.unique(labels, return_inverse=True), and classes=names")
+        raise ValueError(f"labels are words such as {str(labels.flat[0])!r}; whole numbers from 0 are needed: names, "
+                         "labels = np.unique(labels, return_inverse=True), and classes=names")
     if not np.issubdtype(labels.dtype, np.integer) and not (labels == np.floor(labels)).all():
         raise ValueError(f"labels are {labels.dtype}; whole numbers from 0 are needed")
     labels = labels.astype(np.int64)
