@@ -23,14 +23,14 @@ from . import console, planning, scoring
 from .classifier import Classifier, device_for, hash_state, measured, order_of
 from .corruption import check_corruption
 from .data.datasets import first_per_class
-from .data.inputs import Inputs, fingerprint, inputs
+from .data.inputs import Inputs, fingerprint, inputs, n_different
 from .data.known import identify, pixel_digests
 from .data.matched import Matched, check_given, matched
 from .examples import examples_of
 from .extras import needs
 from .faults import alone_in, check_room
 from .findings import (Finding, checked_classes, confined, first_look, of_answers, of_attacks, of_classes,
-                          otherwise)
+                          of_repeats, otherwise)
 from .measures import record
 from .networks import Loaded
 from .pacing import part_words, run_limited
@@ -74,6 +74,7 @@ def _look(classifier, data:Inputs, names, was_training, normalises, usual=None) 
     else: classifier.order = _order(names, data, looked.n_outputs)
     findings = [Finding("note", words, False) for words in data.notes] + looked.findings
     findings += otherwise(classifier, few, normalises, usual) + confined(classifier, few, names or data.classes)
+    findings += of_repeats(len(data.images), n_different(data.images))
     return Examined(classifier, data, findings, looked.has_gradient and not looked.is_random)
 
 def _order(names, data, n_outputs):
