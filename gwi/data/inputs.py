@@ -28,7 +28,7 @@ from ..console import progress
 from .catalogue import CATALOGUE
 from .depth import said
 from .given import Scaled, of_size, read
-from .pixels import as_array, as_pixels, channels_last, scale_of, whites_of
+from .pixels import as_array, as_pixels, channels_last, is_read_otherwise, scale_of, whites_of
 from .repeats import digests_of
 from .streaming import Files, Images, Loader, fit
 
@@ -152,7 +152,10 @@ def _content(images, i) -> bytes: # of a file
     source = images.source(i)[1]
     return source.read() if hasattr(source, "read") else Path(source).read_bytes()
 
-def _places(dataset, positions): # in the data set behind a Subset
+def _behind(dataset): # a Subset
+    return _behind(dataset.dataset) if isinstance(dataset, Subset) else dataset
+
+def _places(dataset, positions): # there
     while isinstance(dataset, Subset): dataset, positions = dataset.dataset, np.asarray(dataset.indices)[positions]
     return positions
 
@@ -224,9 +227,17 @@ def of_dataset(dataset, size:int|None=None, # of the images; None: as they are
     scale, notes = scale_of(np.concatenate([a.ravel() for a in arrays]))
     sides, is_fitted = _sides(arrays, few[0][0], size)
     images, more = _with_labels(dataset, few, (sides[0], scale, sides, is_fitted, white))
-    own, notes = classes if classes is not None else _own_classes(dataset), (*notes, *said(white or {}), *more)
+    own = classes if classes is not None else _own_classes(dataset)
+    notes = (*notes, *said(white or {}), *_of_files(dataset, places, arrays), *more)
     classes = _classes_for(images.labels, own)
     return Inputs(images, classes, name or type(dataset).__name__.lower(), notes, own is not None)
+
+def _of_files(dataset, places, arrays) -> list: # sentences; of torchvision's folders, which list their files
+    files, places = getattr(_behind(dataset), "samples", None), _places(dataset, places)
+    if not isinstance(files, list) or len(files) != len(_behind(dataset)): return []
+    if not any(is_read_otherwise(files[i][0], array) for i, array in zip(places, arrays)): return []
+    return ["the data set reads its files without their transparency, their turn or their 16 bits; the path of the "
+            "folder in its place measures them with it"]
 
 def _white(dataset, few): # as of `depth.whites`, of all images if some of them are deep; None: they are not
     if not any(isinstance(image, Image.Image) and image.mode[0] in "IF" for image in few): return None
