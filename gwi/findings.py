@@ -93,7 +93,7 @@ def _depends(classifier, images, logits) -> bool: # on the other images of a bat
     if len(images) < 4: return False
     halves = torch.empty_like(logits)
     for k in range(2): halves[k::2] = _answer(classifier, images[k::2])
-    return bool((halves - logits).abs().max() > classifier.within * logits.abs().max())
+    return bool((halves - logits).abs().max() > max(classifier.within, 0.01) * logits.abs().max())
 
 @torch.no_grad()
 def first_look(classifier:Classifier, # in eval mode, on the device
