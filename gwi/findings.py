@@ -148,7 +148,7 @@ def of_repeats(n:int, # images
               ) -> list[Finding]:
     "That images are there several times."
     if n_different in (None, n): return []
-    return [Finding("repeats", f"{n:,} images, of which {n_different:,} are different: one that is there several times "
+    return [Finding("repeats", f"{n:,} images, {n_different:,} different: one that is there several times "
                                f"counts as often, and the intervals, which count all {n:,}, are too narrow.",
                     n_different < 0.98 * n)]
 
