@@ -59,6 +59,11 @@ def _other_parts(weights, part) -> tuple: # notes
     if len(found) < 2: return ()
     return (f"the file holds {', '.join(found)}: {part or found[0]!r} is taken; part= names another",)
 
+def _unsaid(mean, std, taken, known=()) -> tuple: # notes; known: names of what the weights hold
+    "What of a normalisation nobody said."
+    missing = [f"{name}=" for name, value in dict(mean=mean, std=std).items() if value is None and name not in known]
+    return (f"{' and '.join(missing)} {'were' if missing[1:] else 'was'} not given: {taken}",) if missing else ()
+
 def _ours(source, name, weights, part, num_classes, mean, std, options) -> Loaded:
     _need_weights(source, weights)
     state = read_weights(weights, part)
@@ -66,13 +71,13 @@ def _ours(source, name, weights, part, num_classes, mean, std, options) -> Loade
     k = _classes(source, shell, state, num_classes, weights)
     given = {key for key, value in (("mean", mean), ("std", std)) if value is not None}
     net = start_from(create(name, k, mean=mean, std=std, **options), state, Path(weights).name, given)
-    notes = () if mean is not None or "mean" in state else ("mean= and std= were not given: 0.5 is taken",)
+    notes = _unsaid(mean, std, "0.5 is taken", state)
     return Loaded(net, name, k, notes=(*notes, *_other_parts(weights, part)))
 
 # %% ../nbs/182_networks.ipynb #81ff38d4
 def _torchvision(source, name, weights, part, num_classes, mean, std, options) -> Loaded:
     _need_weights(source, weights)
-    notes = () if mean is not None else ("mean= and std= were not given: ImageNet's are taken",)
+    notes = _unsaid(mean, std, "ImageNet's are taken")
     usual = NORMALISATION["imagenet"]
     mean, std = (usual[k] if value is None else value for k, value in enumerate((mean, std)))
     if weights == "pretrained":
@@ -88,7 +93,7 @@ def _timm(source, name, weights, part, num_classes, mean, std, options) -> Loade
     _need_weights(source, weights)
     net, k = _timm_network(source, name, weights, part, num_classes, options)
     about = net.pretrained_cfg
-    notes = () if mean is not None else ("mean= and std= were not given: those of timm's configuration are taken",)
+    notes = _unsaid(mean, std, "those of timm's configuration are taken")
     mean, std = (about[key] if value is None else value for key, value in (("mean", mean), ("std", std)))
     return Loaded(net, name, k, mean, std, about["input_size"][-1], about.get("fixed_input_size", False),
                   (*notes, *_other_parts(weights, part)))

@@ -30,7 +30,7 @@ from .classifier import device_for, hash_state, measured, order_of
 from .data.datasets import Dataset, first_per_class
 from .data.inputs import fingerprint
 from .data.streaming import Files
-from .findings import checked_classes, first_look, of_answers, otherwise
+from .findings import checked_classes, confined, first_look, of_answers, otherwise
 from .networks import Loaded
 from .objective import due, memory_format, steps_of
 from .paths import atomic_write
@@ -117,7 +117,8 @@ def _fitted(classifier, data, outputs, normalises, seen) -> tuple: # names of th
     elif len(outputs) == looked.n_outputs: classes, classifier.order = data.classes, order_of(outputs, data.classes)
     else: raise ValueError(f"outputs: {len(outputs)} names, but the network has {looked.n_outputs} outputs")
     predicted = predict(classifier, seen)
-    found = [*looked.findings, *otherwise(classifier, seen, normalises), *of_answers(predicted, seen.labels, classes)]
+    found = [*looked.findings, *otherwise(classifier, seen, normalises),
+             *confined(classifier, seen, outputs or classes), *of_answers(predicted, seen.labels, classes)]
     return classes, [one.words for one in found if one.kind != "gradient"]
 
 # %% ../nbs/329_tuning.ipynb #4450c103
@@ -277,7 +278,8 @@ def _identified(job, classifier, data, choices):
     recipe = {name: asdict(getattr(job.state.run.settings, name)) for name in ("augment", "train", "inhibition")}
     names = ("method", "seed", "held_out", "frozen_norm", "size", "steps")
     own = {name: job.about[name] for name in names} | recipe | dict(outputs=choices["outputs"])
-    own |= dict(weights=_digest(classifier.state_dict()), images=fingerprint(data), code=_code())
+    own |= dict(weights=_digest(classifier.state_dict()), order=classifier.order, images=fingerprint(data),
+                code=_code())
     job.identity = json.loads(json.dumps(own))
     job.state.identity = hashlib.sha256(json.dumps(job.identity, sort_keys=True).encode()).hexdigest()
 

@@ -28,6 +28,7 @@ from .frame import plain
 from .naming import label, text
 from .outcome import Report, corrupted_by, rows_of  # noqa: F401
 from ..rows import COLUMNS
+from ..sameness import differing
 
 # %% ../../nbs/report/381_robust.ipynb #0c346d27
 def _said(wrong) -> str: # "8.3 % (7.1 to 9.7)"
@@ -282,13 +283,15 @@ def _save_figures(report, folder):
     if len(found) > 1: figures.save(sections.calibration_figure(found), folder / "calibration")
 
 _OF_WHAT = "name", "network", "images", "severities", "corruption", "attack" # of a report
+_MEASURED = "weights", "answers" # which network it was; reports of old do not say it
 
 def _check_other(folder, about):
     "ValueError if a folder holds the report of something else."
     try: before = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     except (OSError, ValueError): return
     now = json.loads(json.dumps(about))
-    if differ := [key for key in _OF_WHAT if before.get(key) != now.get(key)]:
+    keys = [*_OF_WHAT, *(key for key in _MEASURED if key in before and key in now)]
+    if differ := differing(*({key: about.get(key) for key in keys} for about in (before, now))):
         raise ValueError(f"{folder}: holds another report, of {before.get('name')!r} ({', '.join(differ)} differ), "
                          "which would be lost; choose another folder, or delete it")
 
