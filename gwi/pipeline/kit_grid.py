@@ -102,8 +102,9 @@ def belonging(run:Run, protocol:str) -> list[Path]: # as seen from the root
 def cells(run:Run, protocol:str) -> set: # (condition, level), as text
     "What a complete file of rows names, whatever the metric."
     s = run.settings
-    attacks = ["fgsm", *s.attack.ascents]
-    if s.attack.autoattack and s.attack.autoattack_images: attacks.append("autoattack")
+    has_autoattack = s.attack.autoattack and s.attack.autoattack_images
+    stronger = [*s.attack.ascents, *(["autoattack"] if has_autoattack else [])]
+    attacks = ["fgsm", *(stronger if run.method in s.core else [])]
     match protocol:
         case "anatomy":
             n = s.anatomy.moments
