@@ -9,7 +9,6 @@ __all__ = ['WITHIN', 'CLOSING', 'Examined', 'corruption_records', 'attack_record
 # %% ../nbs/384_examine.ipynb #9f7e0e65
 import hashlib
 import json
-import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 
 from . import console, planning, scoring
-from .classifier import Classifier, device_for, hash_state, measured, order_of
+from .classifier import Classifier, device_for, hash_state, in_short, measured, order_of
 from .corruption import check_corruption
 from .data.datasets import first_per_class
 from .data.inputs import Inputs, fingerprint, inputs
@@ -137,10 +136,7 @@ WITHIN = {torch.bfloat16: 0.03, torch.float16: 0.03}  # apart are answers of one
 def answers_in_short(classifier:Classifier, images # uint8 [n,H,W,3]
                     ) -> dict: # sums [8n]; within: by which share of the largest they may be apart
     "What a network answers to a few images, for one whose weights nobody sees: sums of outputs with random signs."
-    with torch.no_grad(): logits = classifier(to_device(images)).double().cpu().numpy()
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], (logits.shape[1], 8))
-    with np.errstate(invalid="ignore"): sums = logits @ signs / math.sqrt(len(signs))
-    return dict(sums=[float(f"{value:.6g}") for value in sums.ravel()], within=WITHIN.get(classifier.dtype, 0.003))
+    with torch.no_grad(): return in_short(classifier(to_device(images)), WITHIN.get(classifier.dtype, 0.003))
 
 def published_set(data:Inputs) -> tuple[str,list]: # name of the catalogue, "" for none; what must be said
     "Which published test set images of 32 pixels belong to."

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from . import console, devices, planning, scoring
-from .classifier import Classifier
+from .classifier import Classifier, are_alike
 from .data.corrupted import made_sets
 from .data.datasets import first_per_class
 from .data.streaming import Images
@@ -39,15 +39,13 @@ class Asked:
 
 # %% ../nbs/328_parts.ipynb #11125d71
 def differing(before:dict, now:dict) -> list: # keys
-    """In what two identities differ; what a network answers, `answers`, may be apart by a device's rounding: by its
-    share `within` of the largest."""
-    return [key for key in dict.fromkeys([*now, *before]) if not _is_same(key, before.get(key), now.get(key))]
+    """In what two identities differ; what a network answers, as of `in_short`, may be apart by a device's rounding: by
+    its share `within` of the largest."""
+    return [key for key in dict.fromkeys([*now, *before]) if not _is_same(before.get(key), now.get(key))]
 
-def _is_same(key, before, now):
-    if key != "answers" or not (before and now): return before == now
-    one, other = (np.array(answers["sums"], float) for answers in (before, now))
-    apart = now["within"] * np.abs(other[np.isfinite(other)]).max(initial=0)
-    return one.shape == other.shape and np.allclose(one, other, rtol=0, atol=apart, equal_nan=True)
+def _is_same(*values):
+    is_short = all(isinstance(value, dict) and "sums" in value for value in values)
+    return are_alike(*values) if is_short else values[0] == values[1]
 
 @dataclass
 class Parts:
