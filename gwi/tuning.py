@@ -142,9 +142,9 @@ def _job(classifier, data, given, options, choices) -> Job:
     two = classifier.prepared(to_device(seen.images[:2]))
     layer, said = layer_for(method, classifier.inner, two, options["layer"], n_groups)
     inner = "+".join(f"inner.{name}" for name in layer.split("+")) if layer else ""
-    recipe = make_recipe(given.name, data.name, size=train.size, is_streamed=isinstance(train, Files), batch=batch,
-                         epochs=options["epochs"], rate=options["rate"], layer=inner, workers=choices["workers"],
-                         settings=options["settings"])
+    recipe = make_recipe(given.name, data.name, method=method, size=train.size, is_streamed=isinstance(train, Files),
+                         batch=batch, epochs=options["epochs"], rate=options["rate"], layer=inner,
+                         workers=choices["workers"], settings=options["settings"])
     if isinstance(train, Files): needs("data", "torchvision", by="fine_tune of images in files")
     classifier.to(memory_format=memory_format(recipe.train))
     run, total = Run(recipe, method.name, seed), steps_of(recipe.train, len(train))
@@ -157,7 +157,7 @@ def _job(classifier, data, given, options, choices) -> Job:
                            classes=list(classes), steps=total)
     if held is None and options["held_out"]: said = [*said, "nothing is held out: the classes have too few images"]
     said = [*said, *notes_of_norm(classifier.inner, options["frozen_norm"])]
-    return Job(state, held, None, about, {}, [*data.notes, *given.notes, *notes, *said])
+    return Job(state, held, None, about, {}, [*data.notes, *data.doubts, *given.notes, *notes, *said])
 
 # %% ../nbs/329_tuning.ipynb #e3dfab0e
 @contextmanager
