@@ -72,6 +72,7 @@ def _look(classifier, data:Inputs, names, was_training, normalises, usual=None) 
     if names is None: data = replace(data, classes=checked_classes(looked.n_outputs, data.classes, data.is_named))
     else: classifier.order = _order(names, data, looked.n_outputs)
     findings = [Finding("note", words, False) for words in data.notes] + looked.findings
+    findings += [Finding("data", words) for words in data.doubts]
     findings += otherwise(classifier, few, normalises, usual)
     return Examined(classifier, data, findings, looked.has_gradient and not looked.is_random)
 

@@ -169,6 +169,11 @@ class Inputs:
     name: str       # of the data
     notes: tuple = () # what was decided and must be said
     is_named: bool = False # whether the classes have names of their own
+    doubts: tuple = () # sentences: why these may be no images
+
+def _doubts_of(low, high) -> tuple: # grey levels of the darkest and the brightest pixel
+    if high - low >= 32: return ()
+    return (f"pixels lie between {low:.3g} and {high:.3g} of 255 and hardly differ: give levels 0 to 255, or [0,1]",)
 
 READ, SOME = 2**28, 64  # bytes of files that a fingerprint reads; of more it reads so many files
 
@@ -234,8 +239,9 @@ def of_arrays(images, labels, classes=None, name:str="images") -> Inputs:
     "Arrays or tensors."
     images = _as_array(images)
     labels, (scale, notes) = _labels_checked(labels, len(images)), scale_of(images)
-    is_named = classes is not None
-    return Inputs(Images(as_pixels(images, scale), labels), _classes_for(labels, classes), name, tuple(notes), is_named)
+    pixels = as_pixels(images, scale)
+    return Inputs(Images(pixels, labels), _classes_for(labels, classes), name, tuple(notes), classes is not None,
+                  _doubts_of(pixels.min(), pixels.max()))
 
 # %% ../../nbs/data/243_inputs.ipynb #962f5629
 def of_dataset(dataset, size:int|None=None, # of the images; None: as they are
@@ -248,13 +254,14 @@ def of_dataset(dataset, size:int|None=None, # of the images; None: as they are
     if any(not np.array_equal(a, _as_array(_pair(dataset[int(i)])[0]), equal_nan=a.dtype.kind == "f")
            for a, i in zip(arrays, places)):
         raise ValueError("the data set gives another image each time: leave random augmentation out of its transform")
-    scale, notes = scale_of(np.concatenate([a.ravel() for a in arrays]))
+    scale, notes = scale_of(values := np.concatenate([a.ravel() for a in arrays]))
     sides, is_fitted = _sides(arrays, few[0][0], size)
     labels, notes = _labels_of(dataset, places, [_whole(label) for _, label in few]), tuple(notes)
     items = Items(dataset, np.arange(len(dataset)), labels, sides[0], scale, sides, is_fitted)
     own = classes if classes is not None else _own_classes(dataset)
     images = items.select(slice(None)) if len(items) * sides[0] * sides[1] * 3 <= KEPT else items
-    return Inputs(images, _classes_for(labels, own), name or type(dataset).__name__.lower(), notes, own is not None)
+    return Inputs(images, _classes_for(labels, own), name or type(dataset).__name__.lower(), notes, own is not None,
+                  _doubts_of(scale * values.min(), scale * values.max()))
 
 def _own_classes(dataset): # names, or None
     "What a data set calls its classes: torchvision's, also behind a Subset, and the features of Hugging Face's."
