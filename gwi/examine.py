@@ -8,7 +8,6 @@ __all__ = ['CLOSING', 'Examined', 'corruption_records', 'attack_records', 'answe
 
 # %% ../nbs/384_examine.ipynb #9f7e0e65
 import hashlib
-import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -20,7 +19,7 @@ import numpy as np
 import torch
 
 from . import console, planning, scoring
-from .classifier import Classifier, device_for, hash_state, measured, order_of
+from .classifier import Classifier, device_for, hash_state, in_short, measured, order_of
 from .corruption import check_corruption
 from .data.datasets import first_per_class
 from .data.inputs import Inputs, fingerprint, inputs, n_different
@@ -73,6 +72,7 @@ def _look(classifier, data:Inputs, names, was_training, normalises, usual=None) 
     if names is None: data = replace(data, classes=checked_classes(looked.n_outputs, data.classes, data.is_named))
     else: classifier.order = _order(names, data, looked.n_outputs)
     findings = [Finding("note", words, False) for words in data.notes] + looked.findings
+    findings += [Finding("data", words) for words in data.doubts]
     findings += otherwise(classifier, few, normalises, usual) + confined(classifier, few, names or data.classes)
     findings += of_repeats(len(data.images), n_different(data.images))
     return Examined(classifier, data, findings, looked.has_gradient and not looked.is_random)
@@ -136,10 +136,7 @@ def network_digest(classifier:Classifier) -> str: # 16 hex digits
 def answers_in_short(classifier:Classifier, images # uint8 [n,H,W,3]
                     ) -> dict: # sums [8n]; within: by which share of the largest they may be apart
     "What a network answers to a few images, for one whose weights nobody sees: sums of outputs with random signs."
-    with torch.no_grad(): logits = classifier(to_device(images)).double().cpu().numpy()
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], (logits.shape[1], 8))
-    with np.errstate(invalid="ignore"): sums = logits @ signs / math.sqrt(len(signs))
-    return dict(sums=[float(f"{value:.6g}") for value in sums.ravel()], within=classifier.within)
+    with torch.no_grad(): return in_short(classifier(to_device(images)), classifier.within)
 
 def published_set(data:Inputs) -> tuple[str,list]: # name of the catalogue, "" for none; what must be said
     "Which published test set images of 32 pixels belong to."

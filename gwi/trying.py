@@ -122,14 +122,30 @@ def _arrays(data):
         if missing: raise ConfigError(f"{data}: no array {', '.join(missing)}; it wants images and labels")
         return held["images"], held["labels"]
 
+def _say(notes):
+    for note in notes: console.progress(f"  {note}")
+
+def _check_given(found):
+    "Say what was decided. ConfigError for what are hardly images, and for classes that nobody knows."
+    _say(found.notes)
+    if found.doubts: raise ConfigError(f"images: {found.doubts[0]}")
+    lacking = sorted({*range(len(found.classes))} - {*found.images.labels.tolist()})
+    if not lacking: return
+    names = console.listed(found.classes[k] for k in lacking)
+    if found.is_named: return _say([f"classes without a single image: {names}"])
+    raise ConfigError(f"labels: no image has {names}, which would be a class without images: labels from 0 without "
+                      "gaps are needed, as np.unique(labels, return_inverse=True)[1] gives them")
+
 def _parts(data): # training and test images, or None; names of classes
     data = _arrays(data)
     if not isinstance(data, str | Path):
         found = inputs(data, size=SIDE)
+        _check_given(found)
         return found.images, None, found.classes
     found = given.read(data, SIDE)
     if found.corrupted is not None:
         raise ConfigError(f"{data}: {found.what}: these are test images; name images to learn from")
+    _say(note for note in (*found.notes, *found.warnings) if "these are training images" not in note)
     return found.parts.get("train", found.parts.get("")), found.parts.get("test"), found.classes
 
 def dataset_of(data, # as above

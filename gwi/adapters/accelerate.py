@@ -9,12 +9,12 @@ __all__ = ['AcceleratedStep']
 from torch import Tensor
 
 from ..inhibition import GroupWiseInhibition
-from ..stepping import RegularisedStep, parameters_of
+from ..stepping import RegularisedStep, parameters_of, watch
 
 # %% ../../nbs/adapters/100_accelerate.ipynb #d454222c
 class AcceleratedStep(RegularisedStep):
     "A regularised update behind the ordinary one of a loop with an `Accelerator`, on a schedule."
-    watches = False  # the accelerator knows whether gradients still accumulate
+    watches = False  # at first: what is watched is the optimiser inside the prepared one
 
     def __init__(self, accelerator, # the `accelerate.Accelerator` of the loop
                  regulariser:GroupWiseInhibition, # of the prepared network
@@ -28,7 +28,11 @@ class AcceleratedStep(RegularisedStep):
             raise TypeError("the optimiser is not prepared: give what accelerator.prepare made of it")
         if "scaler" in options: raise TypeError("scaler: the accelerator has its own; leave it out")
         super().__init__(regulariser, optimiser, **options)
-        self.accelerator = accelerator
+        self.accelerator, inner = accelerator, getattr(optimiser, "optimizer", None)
+        self.watches = hasattr(inner, "register_step_post_hook")  # not so those of other libraries
+        if self.watches: watch(self, inner)
+
+    def was_skipped(self) -> bool: return self.optimiser.step_was_skipped
 
     def __call__(self, images:Tensor, labels:Tensor, logits:Tensor) -> dict:
         "Once for every batch, behind `optimiser.step()`, inside the `accumulate` block."

@@ -12,7 +12,7 @@ from fastcore.basics import patch
 
 from ..extras import needs
 from ..inhibition import GroupWiseInhibition
-from ..stepping import RegularisedStep, Schedule, check_fit
+from ..stepping import RegularisedStep, Schedule, check_fit, number_in
 
 try: from lightning.pytorch import Callback
 except ModuleNotFoundError: Callback = None
@@ -54,7 +54,7 @@ class InhibitionCallback(Callback or object):
 
     def state_dict(self) -> dict: return dict(number=self.step.number if self.step else self.number)
 
-    def load_state_dict(self, state:dict): self.number = state["number"]
+    def load_state_dict(self, state:dict): self.number = number_in(state)
 
 # %% ../../nbs/adapters/095_lightning.ipynb #6cb2061f
 def optimiser_of(regulariser, trainer, module):

@@ -27,7 +27,10 @@ class TimmStep(RegularisedStep):
                 ):
         if clip_mode not in MODES: raise ValueError(f"clip_mode is {clip_mode!r}: one of {', '.join(MODES)} is needed")
         super().__init__(regulariser, optimizer, start=start, period=period, clip=clip_grad)
-        self.loss_scaler, self.clip_mode, self.watches = loss_scaler, clip_mode, loss_scaler is None
+        own = getattr(loss_scaler, "_scaler", None)  # of NativeScaler; an ApexScaler cannot be watched
+        self.loss_scaler, self.clip_mode, self.watches = loss_scaler, clip_mode, loss_scaler is None or own is not None
+        self.skipper = own if own is not None and own.is_enabled() else None
+        self.scale = self.scale_now()
 
     def apply(self, loss, is_last):
         "As the script's own backward pass and update."

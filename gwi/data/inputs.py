@@ -123,6 +123,11 @@ class Inputs:
     name: str       # of the data
     notes: tuple = () # what was decided and must be said
     is_named: bool = False # whether the classes have names of their own
+    doubts: tuple = () # sentences: why these may be no images
+
+def _doubts_of(low, high) -> tuple: # grey levels of the darkest and the brightest pixel
+    if high - low >= 32: return ()
+    return (f"pixels lie between {low:.3g} and {high:.3g} of 255 and hardly differ: give levels 0 to 255, or [0,1]",)
 
 READ, SOME = 2**28, 64  # bytes of files that a fingerprint reads; of more it reads so many files
 
@@ -209,8 +214,9 @@ def of_arrays(images, labels, classes=None, name:str="images") -> Inputs:
     "Arrays or tensors."
     images = as_array(images)
     labels, (scale, notes) = _labels_checked(labels, len(images)), scale_of(images)
-    is_named = classes is not None
-    return Inputs(Images(as_pixels(images, scale), labels), _classes_for(labels, classes), name, tuple(notes), is_named)
+    pixels = as_pixels(images, scale)
+    return Inputs(Images(pixels, labels), _classes_for(labels, classes), name, tuple(notes), classes is not None,
+                  _doubts_of(pixels.min(), pixels.max()))
 
 # %% ../../nbs/data/243_inputs.ipynb #962f5629
 def of_dataset(dataset, size:int|None=None, # of the images; None: as they are
@@ -224,13 +230,14 @@ def of_dataset(dataset, size:int|None=None, # of the images; None: as they are
     if any(not np.array_equal(a, as_array(_pair(dataset[int(i)])[0], white), equal_nan=a.dtype.kind == "f")
            for a, i in zip(arrays, places)):
         raise ValueError("the data set gives another image each time: leave random augmentation out of its transform")
-    scale, notes = scale_of(np.concatenate([a.ravel() for a in arrays]))
+    scale, notes = scale_of(values := np.concatenate([a.ravel() for a in arrays]))
     sides, is_fitted = _sides(arrays, few[0][0], size)
     images, more = _with_labels(dataset, few, (sides[0], scale, sides, is_fitted, white))
     own = classes if classes is not None else _own_classes(dataset)
     notes = (*notes, *said(white or {}), *_of_files(dataset, places, arrays), *more)
     classes = _classes_for(images.labels, own)
-    return Inputs(images, classes, name or type(dataset).__name__.lower(), notes, own is not None)
+    return Inputs(images, classes, name or type(dataset).__name__.lower(), notes, own is not None,
+                  _doubts_of(scale * values.min(), scale * values.max()))
 
 def _of_files(dataset, places, arrays) -> list: # sentences; of torchvision's folders, which list their files
     files, places = getattr(_behind(dataset), "samples", None), _places(dataset, places)
