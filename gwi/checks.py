@@ -8,6 +8,7 @@ __all__ = ['OWN_FOLDERS', 'NO_PROFILES', 'check_room', 'uncompilable', 'check']
 # %% ../nbs/255_checks.ipynb #d216d5a7
 import dataclasses
 import re
+from math import ceil
 
 from .data.catalogue import CATALOGUE, OFFICIAL_C, STREAMABLE
 from .fields import require, shown
@@ -80,6 +81,10 @@ def _check_data(s):
     require(not data.held_out or (data.n_train and data.n_test),
              "data.held_out: says that the test images are training images behind the first n_train;"
              " set data.n_train and data.n_test")
+    named = re.sub(r"(-standin|-heldout)+$", "", data.name)
+    require(named == data.source or named not in CATALOGUE,
+             f"data.name: {data.name!r} is the name of another data set than data.source, {data.source!r}; its numbers"
+             f" would stand beside those published of {named}: choose another name")
 
 # %% ../nbs/255_checks.ipynb #c0a40001
 def _check_counts(s):
@@ -179,14 +184,54 @@ def _check_lists(s):
 # %% ../nbs/255_checks.ipynb #6aa1c186
 def _check_attack(s):
     attack = s.attack
-    for i, eps in enumerate(attack.eps):
-        require(0 < eps <= 255, f"attack.eps[{i}]: {eps!r} is outside (0, 255]; the unit is 1/255")
+    radii = {f"attack.eps[{i}]": eps for i, eps in enumerate(attack.eps)}
+    radii |= {f"train.{name}": getattr(s.train, name) for name in ("free_eps", "pgd_eps", "pgd_step_size")}
+    for path, eps in radii.items():
+        require(0 < eps <= 255, f"{path}: {eps!r} is outside (0, 255]; the unit is 1/255")
+        require(eps >= 0.1, f"{path}: {eps!r} is below 0.1; the unit is 1/255, and 8/255 is written 8")
     for i, name in enumerate(attack.pgd):
         require(re.fullmatch(r"[1-9]\d*(x[1-9]\d*)?", name),
                  f"attack.pgd[{i}]: {name!r} must be STEPS or STEPSxSTARTS, such as '20' or '20x10', in quotes")
+    ascents = list(attack.ascents.values())
+    for i, name in enumerate(attack.pgd):
+        require(ascents.index(ascents[i]) == i, f"attack.pgd[{i}]: {name!r} is the same attack as"
+                                                f" {attack.pgd[ascents.index(ascents[i])]!r}; leave one out")
     require(attack.autoattack_images <= attack.n_images,
              f"attack.autoattack_images: {attack.autoattack_images} is above attack.n_images ({attack.n_images}),"
              " of which they are a part")
+
+# %% ../nbs/255_checks.ipynb #c0a40004
+def _check_lowdata(s):
+    "Two shares are different numbers of images, none is less than one a class, and no class has fewer than asked."
+    data, source = s.data, CATALOGUE[s.data.source]
+    n_classes, n_train, _ = source.counts
+    n_train = data.n_train or n_train
+    if not (s.lowdata.methods and data.official and n_classes and n_train) or source.several_labels: return
+    of_class, made = n_train / n_classes, {}  # on the mean
+    for i, share in enumerate(s.lowdata.shares):
+        path, n_images = f"lowdata.shares[{i}]", int(of_class * share / 100 + 0.5)
+        require(of_class * share >= 100,
+                f"{path}: {share} % of {of_class:g} images a class is less than one image; choose a larger share")
+        require(n_images not in made, f"{path}: {share} % and {made.get(n_images)} % of {of_class:g} images a class are"
+                                      f" both {n_images}: the same networks under two labels; leave one out")
+        made[n_images] = share
+    for i, asked in enumerate(s.lowdata.per_class):
+        require(asked <= ceil(of_class),
+                f"lowdata.per_class[{i}]: {asked:,} is above the {ceil(of_class):,} images that a class has")
+
+def _check_effect(s):
+    "No setting is without effect because of another."
+    train, cut = s.train, [name for name in s.methods.plain + s.methods.inhibited if METHODS[name].augment == "cutout"]
+    require(not cut or s.augment.cutout_size <= s.data.size,
+            f"augment.cutout_size: {s.augment.cutout_size} is above the side of the images, data.size {s.data.size}")
+    require(s.features.patch <= s.data.size,
+            f"features.patch: {s.features.patch} is above the side of the images, data.size {s.data.size}")
+    require(train.schedule != "step" or train.step_epochs < train.epochs or train.step_factor == 1,
+            f"train.step_epochs: {train.step_epochs} of {train.epochs} epochs is never over, and the rate stays as it"
+            " is; lower it, or set train.step_factor to 1 to say so")
+    require(train.schedule == "step" or train.lr_end <= train.lr,
+            f"train.lr_end: {train.lr_end:g} is above train.lr ({train.lr:g}), with which the rate would rise to the"
+            " end; lower it")
 
 # %% ../nbs/255_checks.ipynb #6b9a8754
 def _check_changes(s, changes, path):
@@ -314,8 +359,8 @@ def _check_ways(s):
 
 # %% ../nbs/255_checks.ipynb #9f3021c0
 _CHECKS = (_check_names, _check_methods, _check_data, _check_counts, _check_corrupted, _check_several_labels,
-           _check_choices, _check_lists, _check_stages, _check_attack, _check_tuned, _check_ablation, _check_anatomy,
-           _check_ways, check_claims)
+           _check_choices, _check_lists, _check_stages, _check_attack, _check_lowdata, _check_effect, _check_tuned,
+           _check_ablation, _check_anatomy, _check_ways, check_claims)
 
 def check(raw) -> Settings: # what YAML gave
     "Settings from a mapping. One ConfigError, before anything runs, for anything that cannot be used."
