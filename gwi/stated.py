@@ -68,9 +68,9 @@ def planned_seeds(s:Settings, # of a profile
                  ) -> list[int]:
     "The seeds for which the settings ask an arm's measurement."
     if " " in arm or protocol == "ablation": return s.ablation.seeds
-    own, attacked = s.seeds if arm in s.core else s.other_seeds, s.attack.seeds
-    some = dict(lowdata=s.lowdata.seeds, attack=attacked, transfer=attacked, anatomy=s.anatomy.seeds)
-    return [seed for seed in own if seed in some.get(protocol, own)]
+    own = s.seeds if arm in s.core else s.other_seeds
+    section = dict(lowdata="lowdata", attack="attack", transfer="attack", anatomy="anatomy").get(protocol)
+    return [seed for seed in own if not section or seed in getattr(s, section).seeds]
 
 def _check_seeds(s, path, text, claim):
     "Some seed has both arms; a comparison of networks that never meet would wait for ever."
