@@ -23,7 +23,7 @@ from ..paths import ConfigError, data_folder
 from . import engines
 from .notebooks import results_module, run_stage
 from .reproduce import print_stages, reproduce_all, say_report
-from .stages import CODE, write_pipelines
+from .stages import CODE, rows_left_behind, write_pipelines
 
 # %% ../../nbs/pipeline/410_command.ipynb #a9bdec67
 def _repro(args) -> int: # the status to end with
@@ -83,8 +83,10 @@ def _list_stages(args):
 
 def _make_pipelines(args):
     "Make settings in full and pipelines of the profiles, or of one."
-    made = write_pipelines([args.profile] if args.profile else None)
+    profiles = [args.profile] if args.profile else None
+    behind, made = rows_left_behind(profiles), write_pipelines(profiles)
     print("made:", ", ".join(made) or "nothing; all are as they should be")
+    if behind: print(behind)
 
 COMMANDS = {"repro": _repro, "compare": _compare, "stages": _list_stages, "report": _report,
             "report-folder": _report_folder, "pipelines": _make_pipelines, "try": _try, "sweep": _sweep}

@@ -26,7 +26,7 @@ import yaml
 
 from .. import meaning, params, paths, rows
 from ..params import Settings
-from .stated import parameters_of
+from .changed import parameters_of
 from ..runs import Run, data_dir, make_run, rows_path
 from ..settings import section, stages_of
 

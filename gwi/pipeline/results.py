@@ -26,7 +26,7 @@ import pandas as pd
 from .. import console, params, paths, rows, seal, surroundings
 from ..data.download import replacing
 from ..paths import atomic_write
-from . import stages, standing, stated
+from . import changed, stages, standing
 from ..protocols import CORRUPTIONS
 from ..report import anatomy, claims, effects, figures, tables
 from ..report.escaping import markdown
@@ -50,9 +50,9 @@ def _noted(file): # rows of a single run -> an entry as of provenance.jsonl
 
 def _as_stated(part, files): # of single runs that are there
     "Those made with the settings that the profile states; the others, and all of a run trained with others, are named."
-    other = stated.other_settings([_noted(file) for file in files], [part])
+    other = changed.other_settings([_noted(file) for file in files], [part])
     if not other: return files
-    console.progress(f"{part.part}: left out: made with other settings than the profile states: {stated.words(other)}")
+    console.progress(f"{part.part}: left out: made with other settings than the profile states: {changed.words(other)}")
     trained = {run for run, protocol in other if protocol == "training"}
     return [file for file in files if file.parent.name not in trained and (file.parent.name, file.stem) not in other]
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NOTEBOOKS', 'LEVELS', 'SHARED', 'TEXTS', 'CODE', 'ON_A_GPU', 'FROZEN', 'FOREIGN', 'stage_name', 'level_of',
            'row_files', 'expected_files', 'expected_rows', 'code_text', 'code_path', 'write_code', 'check_code',
-           'check_in_use', 'description', 'pipelines', 'made_settings', 'write_pipelines']
+           'check_in_use', 'description', 'pipelines', 'made_settings', 'rows_left_behind', 'write_pipelines']
 
 # %% ../../nbs/pipeline/385_stages.ipynb #e2c35364
 import hashlib
@@ -20,6 +20,7 @@ import yaml
 
 from .. import meaning, params, paths
 from ..paths import ConfigError, atomic_write
+from ..plain_yaml import parsed, read_text
 from ..protocols import EVALUATIONS, PROTOCOLS, RAN_THROUGH, TRAININGS
 from ..rows import digest
 from ..runs import rows_path, stage_runs
@@ -75,10 +76,10 @@ def expected_rows(s) -> dict: # (run, protocol) -> stage that writes it
 _CORRUPTIONS = ("filters", "weather", "bar", "blurs", "corruption")
 _IMAGES = ("streams", *_CORRUPTIONS, "data.catalogue", "data.depth", "data.download", "data.bounded", "data.layout",
            "data.streaming", "data.packed", "data.datasets", "data.cifar", "data.readers", "tools.standins")
-_ROWS = ("settings", "params", "rows", "seal", "pipeline.stages", "pipeline.stated", "pipeline.results")
-_TABLES = (*_ROWS, "data.catalogue", "methods", "protocols", "pipeline.standing", "report.naming", "report.escaping",
-           "report.cost", "report.reading", "report.codes", "report.tables", "report.inference", "report.comparing",
-           "answers", "report.wording", "report.claims")
+_ROWS = ("settings", "params", "rows", "seal", "pipeline.changed", "pipeline.stages", "pipeline.results")
+_TABLES = (*_ROWS, "data.catalogue", "methods", "protocols", "stated", "pipeline.standing", "report.naming",
+           "report.escaping", "report.cost", "report.contract", "report.reading", "report.codes", "report.tables",
+           "report.inference", "report.comparing", "answers", "report.wording", "report.claims")
 TEXTS = {"tables": "report/texts.yaml", "figures": "report/texts.yaml"}  # stage -> wordings that it writes
 CODE = {
     "fetch": (*_IMAGES, "data.fetch"),
@@ -218,6 +219,25 @@ def made_settings(profile:str # one of `profile_names`, not the default
     "The settings in full of a profile, or of each of its parts. ConfigError for settings that cannot be used."
     return {(Path("profiles") / profile / part / "params.yaml").as_posix(): params.made_text(profile, part)
             for part in params.parts(profile)}
+
+_NO_RESULT = ("claims.", "machine.", "stages.")  # what decides no row
+
+def _is_of_other_settings(name, text): # file below the root, as it would be made
+    "Whether a result of these settings would be another than of those that are there."
+    file = paths.root() / name
+    if not file.is_file(): return False
+    try: changed = params.changed_settings(parsed(read_text(file, name), name), yaml.safe_load(text))
+    except ConfigError: return True
+    return any(not line.startswith(_NO_RESULT) for line in changed)
+
+def rows_left_behind(profiles=None # default: every profile
+                    ) -> str: # a sentence; "" for none
+    "Which profiles have rows of other settings than `write_pipelines` would make; to be asked before it is called."
+    found = [profile for profile in profiles or params.profile_names() if profile != params.DEFAULT
+             and (paths.root() / "results" / profile / "rows.csv").is_file()
+             and any(_is_of_other_settings(*pair) for pair in made_settings(profile).items())]
+    return (f"{', '.join(found)}: their rows were made with other settings; git restores them, or make repro makes them"
+            " anew" if found else "")
 
 def write_pipelines(profiles=None, # default: every profile
                     keep_settings=False, # those that are there stay, whatever params.yaml says now

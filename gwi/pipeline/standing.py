@@ -14,7 +14,7 @@ needs("report", "pandas", by="gwi.pipeline")
 import pandas as pd
 
 from .. import params, paths, seal
-from . import stages, stated
+from . import changed, stages
 from ..report import codes
 from ..report.naming import label, method_order, text
 from ..rows import read_provenance
@@ -69,7 +69,7 @@ def _settings_words(s, rows, root):
     present = set(zip(rows.run, rows.protocol))
     entries = read_provenance(root / s.profile / "provenance.jsonl")
     here = [entry for entry in entries if (entry["run"], entry["protocol"]) in present]
-    return stated.words(stated.other_settings(here, params.suite(s)))
+    return changed.words(changed.other_settings(here, params.suite(s)))
 
 def warnings(s:params.Settings, # of a profile
              rows:pd.DataFrame, # of the same, all or of one study

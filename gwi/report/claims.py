@@ -26,6 +26,7 @@ from .inference import DIRECTIONS, bonferroni, crossed_interval, direction, holm
 from .reading import attack_word, corruption_means, read_explain, validate
 from .tables import autoattack_sentence, escape, last_epochs, pipe, sentences
 from .wording import ANSWERS, cells, decimals_shown, joint_words, plain_words
+from ..stated import planned_seeds
 
 # %% ../../nbs/report/370_claims.ipynb #86c2f368
 CLAIMS = {key.removeprefix("claim."): wording for key, wording in texts().items() if key.startswith("claim.")}
@@ -201,17 +202,13 @@ def limits(assessed:pd.DataFrame, # from `assess`
     return lines
 
 # %% ../../nbs/report/370_claims.ipynb #f3212333
-def _planned_seeds(s, arm, protocol):
-    "The seeds for which the settings ask an arm's measurement."
-    own = s.ablation.seeds if " " in arm else s.seeds if arm in s.core else s.other_seeds
-    return {*own} & {*{"lowdata": s.lowdata.seeds, "attack": s.attack.seeds}.get(protocol, s.seeds)}
-
 def lacking(assessed, s:params.Settings) -> str: # "5 of 10 planned", or nothing
     "How far the primary comparison is that lacks most of its planned pairs of seeds."
     planned = []
     for r in assessed[assessed.family == "primary"].itertuples():
         protocol = r.measure.split()[0]
-        planned.append((r.n, len(_planned_seeds(s, r.arm, protocol) & _planned_seeds(s, r.reference, protocol))))
+        seeds = (planned_seeds(s, arm, protocol) for arm in (r.arm, r.reference))
+        planned.append((r.n, len(set.intersection(*map(set, seeds)))))
     n, wanted = min(planned, key=lambda pair: pair[0] - pair[1], default=(0, 0))
     return f"{n} of {wanted} planned" if n < wanted else ""
 

@@ -357,6 +357,7 @@ def write_effects(rows:pd.DataFrame, # from `read_rows`
         made = [summary_text(part, method, reference) for reference in references]
         made = [table for table in made if table.count("\n") > 2]  # more than a head
         if not made: continue
-        content = "\n".join([f"{_caption('effects-corruption', part, root)}. {text('effects.looked')}\n", *made])
+        kind = "corruption" if (part.protocol == "corruption").any() else "clean-class"  # corruption.names may be []
+        content = "\n".join([f"{_caption(f'effects-{kind}', part, root)}. {text('effects.looked')}\n", *made])
         (out / f"effects{suffix}.md").write_text(content, encoding="utf-8")
     return notes

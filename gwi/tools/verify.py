@@ -27,7 +27,8 @@ import torch
 
 from .. import meaning, params, paths, protocols, rows, seal, surroundings
 from ..checkpoint import parameters_of
-from ..pipeline import results, stages, stated
+from ..pipeline import results, stages
+from ..pipeline.changed import other_settings, words as changes_in_words
 from ..report import tables
 from ..runs import results_dir, select
 from . import anew
@@ -179,7 +180,7 @@ def verify_profile(profile:str, say) -> bool: # whether all is well
     say(f"{profile}: {_digest_said(profile)}, rows of {n_runs} runs, their origin{figures}: {len(faults)} faults"
         f"{_listed(faults)}")
     current = not faults and _trainings_are_current(profile, entries, say)
-    other = stated.words(stated.other_settings([] if faults else entries, _suite(profile)))
+    other = changes_in_words(other_settings([] if faults else entries, _suite(profile)))
     if other: say(f"{profile}: made with other settings than the profile states now: {other}")
     stale, n = stale_tables(profile)
     say(f"{profile}: {len(stale)} of {n} tables are not what the rows say{_listed(stale)}")
