@@ -6,6 +6,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from gwi.pipeline.notebooks import without_warnings
+
 root = Path(__file__).resolve().parent.parent
 
 
@@ -22,7 +24,7 @@ def execute(path):
     where = {"metadata": {"path": path.parent}}
     NotebookClient(notebook, timeout=900, kernel_name="python3", resources=where).execute()
     for cell in notebook.cells:
-        if cell.cell_type == "code": cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+        if cell.cell_type == "code": cell.outputs = without_warnings(cell.outputs)
     nbformat.write(notebook, path)
 
 
