@@ -3360,6 +3360,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                    'gwi.tools.lighter.packed': ('tools/lighter.html#packed', 'gwi/tools/lighter.py'),
                                    'gwi.tools.lighter.shared_style': ('tools/lighter.html#shared_style', 'gwi/tools/lighter.py'),
                                    'gwi.tools.lighter.unindented': ('tools/lighter.html#unindented', 'gwi/tools/lighter.py'),
+                                   'gwi.tools.lighter.unwrapped': ('tools/lighter.html#unwrapped', 'gwi/tools/lighter.py'),
+                                   'gwi.tools.lighter.without_unused': ('tools/lighter.html#without_unused', 'gwi/tools/lighter.py'),
                                    'gwi.tools.lighter.zip_file': ('tools/lighter.html#zip_file', 'gwi/tools/lighter.py')},
             'gwi.tools.measure': { 'gwi.tools.measure.Loop': ('tools/measure.html#loop', 'gwi/tools/measure.py'),
                                    'gwi.tools.measure.Loop.__init__': ('tools/measure.html#loop.__init__', 'gwi/tools/measure.py'),
