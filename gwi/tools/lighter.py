@@ -7,7 +7,7 @@ __all__ = ['PLAIN', 'CHANGE', 'LighterCode', 'lighter_signatures', 'own_part', '
            'lighter_svg', 'lighter_png', 'shared_style', 'lighter_files', 'packed', 'zip_file']
 
 # %% ../../nbs/tools/553_lighter.ipynb #297fdc84
-import gzip
+import lzma
 import io
 import os
 import re
@@ -162,8 +162,8 @@ def lighter_files(site:Path, # with all that lies below it
 
 # %% ../../nbs/tools/553_lighter.ipynb #7be5302b
 def packed(text:str) -> bytes:
-    "A text as a .gz file."
-    return gzip.compress(text.encode(), 9, mtime=0)
+    "A text as a .xz file."
+    return lzma.compress(text.encode(), preset=9)
 
 def zip_file(file:Path) -> Path: # beside it, "report.html.zip"
     "A file as a .zip, instead of itself."

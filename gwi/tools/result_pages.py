@@ -14,6 +14,7 @@ import html
 import itertools
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 import pandas as pd
@@ -90,16 +91,18 @@ def executed_page(s:params.Settings, notebook:Path) -> str: # "runs/small/digits
 
 # %% ../../nbs/tools/520_result_pages.ipynb #49aa0009
 def _files_and_commands(runs, have, s): # `have`: (run, protocol) of all rows
-    "HTML of the rows files, and of the commands that make the first of them."
-    files, commands, place = {}, {}, f"../{FILES}/results/{s.profile}/rows"
+    "HTML of the files of rows with what to look for in them, and of the commands that make the first of these rows."
+    found_in, commands, place = {}, {}, f"../{FILES}/results/{s.profile}/rows"
     for r in runs.itertuples():
+        protocols, seeds = found_in.setdefault(r.method, ({}, {}))
         found = re.search(r"share(\d+)", r.run)
         share = f" ({found[1]} %)" if found else ""
         for p in source_protocols(have, r.run, r.protocol):
-            link = f'<a href="{place}/{html.escape(r.run)}.csv.gz">{r.seed}{share}</a>'
-            files.setdefault(p, {})[link] = None
+            protocols[p] = seeds[f"{r.seed}{share}"] = None
             commands.setdefault(p + share, command_of(s, r.run, p))
-    return ("; ".join(f"{p}: {' '.join(links)}" for p, links in files.items()),
+    files = [f'<a href="{place}/{quote(method)}.csv.xz">{html.escape(method)}</a>: {" ".join(protocols)}, seed '
+             f"{' '.join(seeds)}" for method, (protocols, seeds) in found_in.items()]
+    return ("; ".join(files),
             " ".join(f"<code>{html.escape(command)}</code>" for command in commands.values()))
 
 def cell_sources(rows:pd.DataFrame, # of one profile, data set and network
@@ -110,7 +113,7 @@ def cell_sources(rows:pd.DataFrame, # of one profile, data set and network
     "For every line of a table: rows files, command, executed notebook."
     values = tables.seed_values(rows, made.name).merge(made.frame[[*tables.KEYS, "row"]], on=tables.KEYS)
     have = set(rows[["run", "protocol"]].drop_duplicates().itertuples(index=False, name=None))
-    lines = [["line of the table", "rows, by seed", "command", "executed notebook"]]
+    lines = [["line of the table", "rows of the method", "command", "executed notebook"]]
     for name, of_line in values.groupby("row", sort=False):
         runs = of_line[["protocol", "seed", "run", "method"]].drop_duplicates().sort_values(["protocol", "seed"])
         first = runs[runs.protocol == made.name.partition("-")[0]].iloc[0]

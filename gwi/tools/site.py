@@ -191,13 +191,13 @@ def unbroken(html:str) -> str:
     return "".join(part if k % 2 else joined(part) for k, part in enumerate(parts))
 
 def weighed(html:str, folder:Path) -> str: # of the page
-    "HTML in which a link to a packed file says its size; but rows of a run, which are small."
+    "HTML in which a link to a packed file says its size; but rows of a method, which are small."
     def said(match):
         file = folder / unquote(match[1])
         if not file.is_file(): return match[0]  # `broken_links` says so
         n_bytes = file.stat().st_size
         return f"{match[0]} ({match[1].rpartition('.')[2]}, {max(n_bytes / 1e6, 0.01):.1g} MB)"
-    return re.sub(r'<a [^>]*href="([^":]*\.(?:zip|jsonl\.gz))"[^>]*>.*?</a>', said, html, flags=re.S)
+    return re.sub(r'<a [^>]*href="([^":]*\.(?:zip|jsonl\.xz))"[^>]*>.*?</a>', said, html, flags=re.S)
 
 @functools.cache  # every page asks for all
 def _lies_at(picture:str, out:str) -> str|None: # of the sources; folder of the site
@@ -241,14 +241,14 @@ def setup(app) -> dict: # what Sphinx calls
 
 # %% ../../nbs/tools/555_site.ipynb #58aa0004
 def write_run_files(profile:str, out:Path):
-    "What each run's rows say beyond its name, a packed file a run; where the rows of all come from, in one."
+    "The rows of each method without what its name and the profile's say; where those of all come from, in one."
     rows = pd.concat([part for _, part in computed(profile)])
     out.mkdir(parents=True, exist_ok=True)
-    for run, part in rows.groupby("run"):
-        text = part[["protocol", "condition", "level", "metric", "value", "n"]].to_csv(index=False)
-        (out / f"{run}.csv.gz").write_bytes(lighter.packed(text))
+    for method, part in rows.groupby("method"):
+        text = part[["run", "protocol", "condition", "level", "metric", "value", "n"]].to_csv(index=False)
+        (out / f"{method}.csv.xz").write_bytes(lighter.packed(text))
     text = (paths.root() / "results" / profile / "provenance.jsonl").read_text(encoding="utf-8")
-    (out / "provenance.jsonl.gz").write_bytes(lighter.packed(text))
+    (out / "provenance.jsonl.xz").write_bytes(lighter.packed(text))
 
 def copy_sources(out:Path):
     "The source of every module, as a page."
