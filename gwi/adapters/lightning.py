@@ -76,8 +76,9 @@ def _check_trainer(trainer, module, schedule):
                          "ordinary one is not averaged over them; in many processes add GroupWiseInhibition.loss to "
                          "the loss inside training_step")
     total = trainer.estimated_stepping_batches if module.automatic_optimization else float("inf")
-    if schedule.start < total: return
-    raise ValueError(f"start is {schedule.start}, but the training makes {total} updates: no regularised one; lower it")
+    if schedule.first < total: return
+    raise ValueError(f"start is {schedule.start} and period {schedule.period}, but the training makes {total} updates: "
+                     "no regularised one; lower them")
 
 @patch
 def on_train_start(self:InhibitionCallback, trainer, pl_module):

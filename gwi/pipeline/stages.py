@@ -144,7 +144,7 @@ def check_in_use(s:params.Settings # those in use
 # %% ../../nbs/pipeline/385_stages.ipynb #33156bcb
 ON_A_GPU = ("cifar10-exact-gpu", "cifar10-gpu", "cifar10-fast")  # trained by a kit on another machine
 FROZEN = ("cifar10-cpu", "cifar10-exact-cpu", "cifar10-long", "cifar10-tune", "cifar10-view-tune", "cifar10-wide",
-          "paper-mini", *ON_A_GPU)  # without weights
+          "flowers-cpu", "paper-mini", *ON_A_GPU)  # without weights
 FOREIGN = ("cifar10-gpu-look",)  # rows of another machine and an earlier commit: shown, never computed anew
 
 def description() -> dict: # stage -> what dvc.yaml says

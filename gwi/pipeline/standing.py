@@ -64,12 +64,12 @@ def _twin_words(groups): # "a = b (and 3 more)"
     shown = [" = ".join(runs) for runs in groups[:SHOWN // 2]]
     return "; ".join(shown + [f"and {len(groups) - len(shown)} more"] * (len(groups) > len(shown)))
 
-def _settings_words(s, rows, root):
+def _settings_words(suite, rows, root):
     "With which other settings rows were made."
     present = set(zip(rows.run, rows.protocol))
-    entries = read_provenance(root / s.profile / "provenance.jsonl")
+    entries = read_provenance(root / suite[0].profile / "provenance.jsonl")
     here = [entry for entry in entries if (entry["run"], entry["protocol"]) in present]
-    return changed.words(changed.other_settings(here, params.suite(s)))
+    return changed.words(changed.other_settings(here, suite))
 
 def warnings(s:params.Settings, # of a profile
              rows:pd.DataFrame, # of the same, all or of one study
@@ -80,7 +80,7 @@ def warnings(s:params.Settings, # of a profile
     studies = set(zip(rows.dataset, rows.model))
     if len(studies) == 1: suite = [part for part in suite if (part.data.name, part.model.name) in studies] or suite
     said = [unfinished(suite, set(zip(rows.run, rows.protocol)))]
-    if other := _settings_words(s, rows, root): said.append(text("standing.settings", what=other, profile=s.profile))
+    if other := _settings_words(suite, rows, root): said.append(text("standing.settings", what=other, profile=s.profile))
     if odd := codes.odd_words(codes.codes(rows, root)): said.append(text("standing.codes", what=odd))
     if alike := twins(rows): said.append(text("standing.twins", what=_twin_words(alike)))
     if not (root / s.profile / seal.FILE).is_file(): said.append(text("standing.unsealed"))

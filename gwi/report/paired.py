@@ -24,6 +24,7 @@ from .naming import text
 from .outcome import corrupted_by
 from .reading import MEANS
 from .robust import Report, drawn
+from .wording import p_words
 
 # %% ../../nbs/report/383_paired.ipynb #d0903a39
 def _shared(first, second) -> tuple: # Measures -> wrong answers on the images that both have
@@ -137,7 +138,7 @@ def _cells(found) -> list: # lines of text, the head first
     "The differences, as they are shown."
     is_pair = len(found.reports) < 3
     def cells(r):
-        p = "-" if np.isnan(r.p) else "< .001" if r.p < 0.001 else f"{r.p:.3f}"
+        p = "-" if np.isnan(r.p) else p_words(r.p)
         interval = f"{r.low:+.1f} to {r.high:+.1f}"
         return [r.what if is_pair else f"{r.network}: {r.what}", f"{r.first:.1f}", f"{r.second:.1f}",
                 f"{r.difference:+.1f}", interval, p, f"{r.n:,}"]

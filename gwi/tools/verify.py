@@ -189,7 +189,7 @@ def verify_profile(profile:str, say) -> bool: # whether all is well
 # %% ../../nbs/tools/540_verify.ipynb #50e1c987
 LONGEST = 900  # seconds of a training without MINUTES
 LARGER = ("cifar10-exact-cpu", "cifar10-cpu", "cifar10-long", "cifar10-wide", "cifar10-tune",
-          "cifar10-view-tune")  # need CIFAR-10's images
+          "cifar10-view-tune", "flowers-cpu")  # need CIFAR's images
 
 class Desk:
     "Where units are computed: images are prepared once a profile, and each unit is told when it is done."
@@ -258,8 +258,8 @@ def verify_numbers(say, seed:str, # of the draw
     return all(desk.verdicts)
 
 # %% ../../nbs/tools/540_verify.ipynb #55aa000b
-PROFILES = ("small", "cifar10-exact-cpu", "cifar10-cpu", "cifar10-tune", "cifar10-view-tune", "cifar10-wide",
-            "cifar10-long", "paper-mini", *stages.FOREIGN)
+PROFILES = ("small", "cifar10-exact-cpu", "flowers-cpu", "cifar10-cpu", "cifar10-tune", "cifar10-view-tune",
+            "cifar10-wide", "cifar10-long", "paper-mini", *stages.FOREIGN)
 
 def verify_figures(profiles, say, seed:str) -> bool: # whether all is well
     "Draw the figures of one profile, which the seed chooses, again."
