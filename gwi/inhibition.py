@@ -19,12 +19,12 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .grouping import check_groupable, cluster_channels, diversity, group_channels
-from .labels import (as_labels, check_classes, correct, logit_weights, positions, score, selected_positions,
-                        task_loss, weighted_mean)
+from .labels import (as_labels, check_classes, check_logits, correct, logit_weights, positions, score,
+                        selected_positions, task_loss, weighted_mean)
 from .layouts import NCHW, Layouts, check_mask, check_output
 from .listening import (check_ran, check_recorded, check_slopes, evaluating, gradients, has_compiled, hooked,
                            is_packed, leaf, uncompiled)
-from .masks import MASKS, GroupedLayer, ones_mask, reversed_mask
+from .masks import MASKS, GroupedLayer, check_made, ones_mask, reversed_mask
 from .slopes import feature_slopes
 from .trunk import unknown_layer
 from .weighting import (RELATIVE, group_maps, importance, independence, orthogonality, per_channel,
@@ -263,6 +263,7 @@ def masks_from(self:GroupWiseInhibition,
     layers = [self._grouped_layer(a, grad, partial(draw, f"centres{i}"))
               for i, (a, grad) in enumerate(zip(features, grads))]
     masks = [self.mask(layer, partial(draw, f"places{i}")) for i, layer in enumerate(layers)]
+    for mask in masks: check_made(mask, self.mask)
     stats = [_statistics(layer, weights) for layer in layers]
     return masks, layers, {name: _mean([s[name] for s in stats]) for name in stats[0]}
 
@@ -324,6 +325,7 @@ def terms(self:GroupWiseInhibition, images, labels, selected=None, uniform=None,
             if len(images) > 1 or is_sharded(self.model) or not is_of_one_value: raise
             return self._pause(*everything, has_begun=True)
         check_classes(logits, labels, look=not self.has_looked)
+        if not self.has_looked: check_logits(logits, labels)
         self.has_looked = True
         ce = task_loss(logits, labels, self.label_smoothing) + 0 * stats.get("inhibited", 0)
         terms = [orthogonality(a, layer.ids, self.n_groups) for a, layer in zip(features, layers)]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['IGNORED', 'several_labels', 'score', 'correct', 'weighted_mean', 'task_loss', 'positions', 'logit_slopes',
-           'logit_weights', 'may_look', 'as_labels', 'check_classes', 'selected_positions']
+           'logit_weights', 'may_look', 'as_labels', 'check_classes', 'check_logits', 'selected_positions']
 
 # %% ../nbs/050_labels.ipynb #acacbe2d
 import warnings
@@ -122,6 +122,17 @@ def check_classes(logits:Tensor, # [B,K]
     if labels.dim() == 1: _check_numbers(labels, classes)
     elif several_labels(labels): _check_several(labels)
     else: _check_shares(labels)
+
+def check_logits(logits:Tensor, # [B,K]
+                 labels:Tensor, # from `as_labels`
+                ):
+    "ValueError where they are probabilities, as of a network that ends in a softmax. It looks: a GPU is waited for."
+    n, classes = logits.shape
+    if n < 2 or classes < 2 or several_labels(labels): return
+    z = logits.detach().float()
+    if not (z.min() >= 0 and (z.sum(1) - 1).abs().max() <= 4e-3): return  # as much as bfloat16 rounds
+    raise ValueError("the network gives numbers from 0 to 1 that sum to 1 for each image: probabilities, whose cross "
+                     "entropy is another loss; give the network without its softmax, and take it where it is needed")
 
 def _check_several(labels):
     if (labels > 1).any():

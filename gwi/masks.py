@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MASKS', 'EVEN', 'SETTLED', 'GroupedLayer', 'check_places', 'reversed_mask', 'permuted_mask', 'uniform_mask',
-           'dropout_mask', 'cutout_mask', 'ones_mask', 'fixed_mask']
+           'dropout_mask', 'cutout_mask', 'ones_mask', 'fixed_mask', 'check_made']
 
 # %% ../nbs/045_masks.ipynb #0678ea80
 from dataclasses import dataclass
@@ -83,6 +83,15 @@ def _reversed_noise(layer):
     noise = torch.randn(1, n_groups, H, W, generator=layer.generator).to(device)
     ids = torch.randperm(C, generator=layer.generator).to(device)[None] % n_groups
     return per_channel(reverse(noise, torch.ones_like(noise[:, :, 0, 0])), ids, layer.features[:1])
+
+def check_made(mask:Tensor|None, # what a mask function gave
+               function, # that gave it
+              ):
+    "ValueError where nothing came of any but `ones_mask`, as without a `return`."
+    if mask is not None or function is ones_mask: return
+    name = getattr(function, "__name__", type(function).__name__)
+    raise ValueError(f"the mask {name} gives None: let it return factors [B,C,H,W], each dimension of which may be 1; "
+                     "for a step that damps nothing give mask='ones'")
 
 MASKS = dict(reversed=reversed_mask, permuted=permuted_mask, uniform=uniform_mask, fixed=fixed_mask,
              dropout=dropout_mask, cutout=cutout_mask, ones=ones_mask)
