@@ -56,6 +56,7 @@ def task_loss(logits:Tensor, # [B,K]
         if weights is None: return F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
         each = F.cross_entropy(logits.float(), labels, reduction="none", label_smoothing=label_smoothing)
         return weighted_mean(each, weights)
+    if label_smoothing: raise ValueError("label_smoothing is for classes: several labels [B,K] take none, leave it 0")
     judged = labels >= 0
     if weights is not None: judged = judged * weights[:, None]
     each = F.binary_cross_entropy_with_logits(logits.float(), (labels == 1).float(), reduction="none")
