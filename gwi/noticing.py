@@ -43,20 +43,22 @@ def check_width(seen:list, # from `outputs_seen`
 
 # %% ../nbs/088_noticing.ipynb #3801be89
 LOOKS = 5      # of each kind, then all is believed
-SETTLED = 20   # regularised updates before the first: BatchNorm's statistics are those of the training by then
+SETTLED = 20   # ordinary updates before the first: BatchNorm's statistics are those of the training by then
 AGREED = 0.5   # share of the selected images; a training that goes well has nearly all of them right again (our choice)
 
 class Agreement:
     "Whether the network, looking again, has right what was handed over as right."
-    def __init__(self): self.n_updates, self.shares = 0, []
+    def __init__(self): self.shares = []
 
-    def note(self, seen:list, # from `outputs_seen`, of one update
+    def note(self, seen:list, # from `outputs_seen`, of one update: last the first and the second inference
              labels:Tensor, # of the selected samples
+             number:int, # of ordinary updates before
             ):
         "Warns where it has not, after the last look."
-        self.n_updates += 1
-        if not SETTLED < self.n_updates <= SETTLED + LOOKS or len(seen) != 2 or not _are_logits(seen[0]): return
-        self.shares.append(correct(seen[0].detach(), labels).float().mean())
+        if number < SETTLED or len(self.shares) == LOOKS or len(seen) < 2: return
+        first = seen[-2]
+        if not _are_logits(first) or len(first) != len(labels): return
+        self.shares.append(correct(first.detach(), labels).float().mean())
         if len(self.shares) == LOOKS: self._say(float(torch.stack(self.shares).mean()))
 
     def _say(self, share):

@@ -225,7 +225,7 @@ class RegularisedStep(Update):
         watch_start(self, start)
         if self.watches: watch(self, optimiser)
 
-    def look_at(self, seen, labels): self.agreement.note(seen, labels)
+    def look_at(self, seen, labels): self.agreement.note(seen, labels, self.number)
 
     def versions_now(self) -> int: # larger after every update in place, also one that calls no hook
         return sum(p._version for p in parameters_of(self.optimiser))
