@@ -113,7 +113,8 @@ def say_others(regulariser, # a GroupWiseInhibition
 def _say_none(reached, start):
     if not reached.calls or reached.number > start: return
     warnings.warn(f"a regularised step ends after {reached.number} ordinary updates, and its start is {start}: it has "
-                  "made no regularised update; lower start, and where it is made anew, hand its state_dict() on")
+                  "made no regularised update; lower start, and where it is made anew, hand its state_dict() on",
+                  stacklevel=2)
 
 def watch_start(step, # a RegularisedStep; it is told `reached.calls` and `reached.number`
                 start:int):

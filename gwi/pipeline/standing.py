@@ -80,7 +80,8 @@ def warnings(s:params.Settings, # of a profile
     studies = set(zip(rows.dataset, rows.model))
     if len(studies) == 1: suite = [part for part in suite if (part.data.name, part.model.name) in studies] or suite
     said = [unfinished(suite, set(zip(rows.run, rows.protocol)))]
-    if other := _settings_words(suite, rows, root): said.append(text("standing.settings", what=other, profile=s.profile))
+    other = _settings_words(suite, rows, root)
+    if other: said.append(text("standing.settings", what=other, profile=s.profile))
     if odd := codes.odd_words(codes.codes(rows, root)): said.append(text("standing.codes", what=odd))
     if alike := twins(rows): said.append(text("standing.twins", what=_twin_words(alike)))
     if not (root / s.profile / seal.FILE).is_file(): said.append(text("standing.unsealed"))
