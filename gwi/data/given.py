@@ -262,17 +262,22 @@ def _read_tree(tree, size, splits) -> tuple: # parts, classes, notes, warnings, 
         for ending, version in (("", "python"), (".bin", "binary")):
             if name == "cifar100" and not _may_be_cifar100(tree): continue
             if found := read_cifar(tree, name, ending): return *found, [], f"{what} {version} files"
-    if found := read_arrays(tree): return *found, [], "arrays"
+    if found := read_arrays(tree):
+        parts, classes, notes = found
+        return _tested(parts, notes), classes, notes, [], "arrays"
     if found := read_validation(tree, size or 224): return *found, [], "ImageNet's validation images"
     return _read_folders(tree, splits)
 
+def _tested(parts, notes) -> dict: # the same without "val"
+    "Images for validation are for testing where there are no others; else the notes say that they are passed over."
+    if "val" not in parts: return parts
+    if "test" in parts: notes.append("passed over: the images for validation")
+    tested = {"test": parts.get("test", parts["val"])}
+    return {split: part for split, part in parts.items() if split not in ("val", "test")} | tested
+
 def _of_tables(place, size, label) -> tuple: # parts, classes, notes, warnings, what
     parts, classes, notes = read_tables(place, size or 224, label)
-    if "val" in parts:
-        if "test" in parts: notes.append("passed over: the images for validation")
-        parts["test"] = parts.get("test", parts["val"])
-        del parts["val"]
-    return parts, classes, notes, [], "tables of images"
+    return _tested(parts, notes), classes, notes, [], "tables of images"
 
 def _official(path) -> tuple: # label, name of the set; of an official tar by its checksum
     "Which published corrupted set a file is, byte for byte."
