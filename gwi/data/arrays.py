@@ -187,9 +187,15 @@ def read_arrays(tree:Tree) -> tuple|None: # None: there are none
 
 # %% ../../nbs/data/229_arrays.ipynb #e0fd5159
 def corrupted_files(tree:Tree) -> dict: # corruption -> name of the file
-    "The arrays of a corrupted set."
-    stems = {name: PurePosixPath(name) for name in tree.names}
-    return {path.stem: name for name, path in stems.items() if path.suffix == ".npy" and path.stem in FUNCTIONS}
+    "The arrays of a corrupted set. ValueError: two sets."
+    found = {}
+    for name in tree.names:
+        path = PurePosixPath(name)
+        if path.suffix != ".npy" or path.stem not in FUNCTIONS: continue
+        if path.stem in found:
+            raise ValueError(f"{tree.root}: {path.name} is there twice, {found[path.stem]} and {name}; name the folder")
+        found[path.stem] = name
+    return found
 
 def _alike(a, b) -> np.ndarray: # [n]
     "Correlation of images."

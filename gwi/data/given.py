@@ -30,7 +30,7 @@ from .layout import check_class, class_name, is_picture, lay_out, undoubled
 from .packed import Tree, is_archive, tree_of
 from .repeats import digests_of, repeats_of
 from .streaming import Files, Images, readable
-from .tables import read_tables, table_files
+from .tables import order_said, read_tables, table_files
 
 # %% ../../nbs/data/241_given.ipynb #30e4f1d7
 @dataclass(frozen=True)
@@ -157,7 +157,8 @@ def _read_folders(tree, splits) -> tuple: # parts, classes, notes, warnings, wha
     if n := sum("/" not in moved for moved in pictures):
         notes.append(f"passed over, beside the folders of classes: {n:,} images")
     empty, more = _without_pictures(tree, layout, pictures)
-    classes, notes = sorted([*classes, *empty]), [*notes, *more]
+    classes = sorted([*classes, *empty])
+    notes += [*more, *order_said(classes)]
     files_of = {split: _labels_of(layout, classes, split) for split in layout.splits}
     parts = {split: tree.part(files, labels, 0) for split, (files, labels) in files_of.items()}
     spelt = ", ".join(sorted(f"{folder}/" for folder in layout.folders if layout.folders[folder] != "unlabelled"))
