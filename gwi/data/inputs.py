@@ -9,10 +9,10 @@ __all__ = ['KEPT', 'READ', 'SOME', 'Items', 'Inputs', 'digest_of_files', 'n_diff
 # %% ../../nbs/data/243_inputs.ipynb #7c2810bc
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 
 from ..extras import needs
@@ -25,6 +25,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sequential
 from torch.utils.data import default_convert
 
 from ..console import progress
+from ..output_names import classes_for, own_classes
 from .catalogue import CATALOGUE
 from .depth import said
 from .given import Scaled, of_size, read
@@ -192,6 +193,7 @@ def _labels_checked(labels, n) -> np.ndarray: # int64 [n]
                          "image is needed, as labels.argmax(1) gives it")
     if labels.shape != (n,): raise ValueError(f"{n} images, but labels of shape {list(labels.shape)}")
     if not n: raise ValueError("there are no images")
+    if labels.dtype == object and all(isinstance(label, Integral) for label in labels): labels = labels.astype(np.int64)
     if labels.dtype.kind not in "biuf":
         raise ValueError(f"labels are words such as {str(labels.flat[0])!r}; whole numbers from 0 are needed: names, "
                          "labels = np.unique(labels, return_inverse=True), and classes=names")
@@ -201,13 +203,7 @@ def _labels_checked(labels, n) -> np.ndarray: # int64 [n]
     if labels.min() < 0: raise ValueError(f"a label is {labels.min()}; whole numbers from 0 are needed")
     return labels
 
-def _classes_for(labels, classes) -> list: # names; ValueError for a label without one
-    n = int(labels.max()) + 1
-    if classes is None: return [str(k) for k in range(n)]
-    if twice := [name for name, many in Counter(map(str, classes)).items() if many > 1]:
-        raise ValueError(f"classes: the name {twice[0]!r} stands there twice, so nobody could tell the two apart")
-    if len(classes) < n: raise ValueError(f"classes: {len(classes)} names, but the labels go up to {n - 1}")
-    return list(map(str, classes))
+
 
 # %% ../../nbs/data/243_inputs.ipynb #71b4a2ea
 def of_arrays(images, labels, classes=None, name:str="images") -> Inputs:
@@ -215,7 +211,7 @@ def of_arrays(images, labels, classes=None, name:str="images") -> Inputs:
     images = as_array(images)
     labels, (scale, notes) = _labels_checked(labels, len(images)), scale_of(images)
     pixels = as_pixels(images, scale)
-    return Inputs(Images(pixels, labels), _classes_for(labels, classes), name, tuple(notes), classes is not None,
+    return Inputs(Images(pixels, labels), classes_for(labels, classes), name, tuple(notes), classes is not None,
                   _doubts_of(pixels.min(), pixels.max()))
 
 # %% ../../nbs/data/243_inputs.ipynb #962f5629
@@ -233,9 +229,9 @@ def of_dataset(dataset, size:int|None=None, # of the images; None: as they are
     scale, notes = scale_of(values := np.concatenate([a.ravel() for a in arrays]))
     sides, is_fitted = _sides(arrays, few[0][0], size)
     images, more = _with_labels(dataset, few, (sides[0], scale, sides, is_fitted, white))
-    own = classes if classes is not None else _own_classes(dataset)
+    own = classes if classes is not None else own_classes(dataset, _LABELS)
     notes = (*notes, *said(white or {}), *_of_files(dataset, places, arrays), *more)
-    classes = _classes_for(images.labels, own)
+    classes = classes_for(images.labels, own)
     return Inputs(images, classes, name or type(dataset).__name__.lower(), notes, own is not None,
                   _doubts_of(scale * values.min(), scale * values.max()))
 
@@ -250,17 +246,6 @@ def _white(dataset, few): # as of `depth.whites`, of all images if some of them 
     if not any(isinstance(image, Image.Image) and image.mode[0] in "IF" for image in few): return None
     progress(f"looking for white in {len(dataset):,} images of more than 8 bits")
     return whites_of((_pair(dataset[i])[0] for i in range(len(dataset))), "the data set")
-
-def _own_classes(dataset): # names, or None
-    "What a data set calls its classes: torchvision's, also behind a Subset, and the features of Hugging Face's."
-    own = getattr(dataset, "classes", None)
-    if own is None and isinstance(getattr(dataset, "features", None), Mapping):
-        own = next((getattr(dataset.features[k], "names", None) for k in _LABELS if k in dataset.features), None)
-    if own is None and hasattr(dataset, "indices") and hasattr(dataset, "dataset"): return _own_classes(dataset.dataset)
-    if not isinstance(own, (list, tuple)) or not own: return None
-    names = [", ".join(map(str, name)) if isinstance(name, (list, tuple)) else str(name) for name in own]
-    many = Counter(names)  # of ImageNet's a crane is a bird and a machine
-    return [f"{name} ({k})" if many[name] > 1 else name for k, name in enumerate(names)]
 
 def _sides(arrays, first, size): # height and width; whether images are made so
     sides = {channels_last(a[None]).shape[1:3] for a in arrays}
@@ -365,7 +350,7 @@ def of_path(path, size:int|None=None, # of photographs; None: their own if all a
     images, notes = _own_size(found.test, found.dataset), [f"recognised: {found.what}"]
     if len(found.parts) > 1: notes.append(f"of its parts ({', '.join(found.parts)}) {split} is measured")
     has_names = classes is not None or isinstance(images, Files) or found.classes[0] != "0"
-    order = _classes_for(images.labels, classes or found.classes)
+    order = classes_for(images.labels, classes or found.classes)
     return Inputs(images, order, name or found.path.name, (*notes, *found.notes, *found.warnings), has_names)
 
 # %% ../../nbs/data/243_inputs.ipynb #1a01fc01
@@ -387,7 +372,7 @@ def inputs(data, # as in the table above, or what this function gave
         return of_arrays(*data, classes, name or "images")
     if isinstance(data, (Images, Files)):
         labels = _labels_checked(data.labels, len(data))
-        return Inputs(data, _classes_for(labels, classes), name or "images", (), classes is not None)
+        return Inputs(data, classes_for(labels, classes), name or "images", (), classes is not None)
     if isinstance(data, Mapping): # such as Hugging Face's DatasetDict
         raise ValueError(f"a dictionary of {', '.join(map(str, data))}; give one of them, such as data['test']")
     if hasattr(data, "shape") and hasattr(data, "__array__"):
