@@ -7,7 +7,7 @@ __all__ = ['WITHIN', 'order_of', 'Classifier', 'hash_state', 'device_for', 'meas
 
 # %% ../nbs/184_classifier.ipynb #ba5caa19
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from . import devices
 from .models import Normalised
 from .networks import Foreign, logits_of
+from .output_names import in_order
 
 # %% ../nbs/184_classifier.ipynb #6286d714
 def order_of(outputs, # names of the network's outputs, in their order
              classes, # names of the data's classes, label by label
             ) -> list|None: # which output each label means; None: the same, in the same order
     "The outputs that the data's labels mean. ValueError for a class that the network does not know."
+    if isinstance(outputs, Mapping): outputs = in_order(outputs, "outputs")
     outputs, classes = list(map(str, outputs)), list(map(str, classes))
     missing = [name for name in classes if name not in outputs]
     if missing:

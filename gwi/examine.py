@@ -32,6 +32,7 @@ from .findings import (Finding, checked_classes, confined, first_look, of_answer
                           of_repeats, otherwise)
 from .measures import record
 from .networks import Loaded
+from .output_names import in_order
 from .pacing import part_words, run_limited
 from .parts import Asked, Parts, Work, clean_records, part_keys, run_parts
 from .planning import constants_for, corruptions_named, severities_of
@@ -69,6 +70,7 @@ def _look(classifier, data:Inputs, names, was_training, normalises, usual=None) 
     few = data.images.select(first_per_class(data.images.labels, min(_FEW, len(data.images))))
     looked = first_look(classifier, to_device(few.images[:16]), was_training)
     classifier.probabilities = looked.gives_probabilities
+    names = None if names is None else in_order(names, "outputs")
     if names is None: data = replace(data, classes=checked_classes(looked.n_outputs, data.classes, data.is_named))
     else: classifier.order = _order(names, data, looked.n_outputs)
     findings = [Finding("note", words, False) for words in data.notes] + looked.findings

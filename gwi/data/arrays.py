@@ -16,6 +16,7 @@ import numpy as np
 
 from ..corruption import FUNCTIONS
 from .cifar import CIFAR10_CLASSES, binary_part
+from .layout import split_word
 from .packed import Tree, place_in
 from .streaming import Images
 
@@ -140,15 +141,40 @@ def _labels_beside(tree, file, split, n) -> np.ndarray|None: # whole numbers [n]
         if beside(start + what) in tree.names: return _array(tree, beside(start + what))
     everything, positions = beside(f"all_{start}labels"), beside(f"{start}indices")
     if not {everything, positions} <= set(tree.names): return None
-    return np.take(_array(tree, everything), _array(tree, positions), mode="clip")
+    return _taken(tree, everything, positions)
+
+def _taken(tree, everything, positions) -> np.ndarray:
+    "Some of all labels. ValueError: a position is none of theirs."
+    labels, at = _array(tree, everything), _array(tree, positions)
+    is_within = at.dtype.kind in "iu" and (not at.size or 0 <= at.min() <= at.max() < len(labels))
+    if labels.ndim == at.ndim == 1 and is_within: return labels[at]
+    span = f" from {at.min()} to {at.max()}" if at.size else ""
+    raise ValueError(f"{tree.root}: {positions} holds {at.dtype} {list(at.shape)}{span}; positions among the "
+                     f"{list(labels.shape)} labels of {everything}, whole numbers from 0, are wanted")
+
+def _split_of(name, said) -> str: # "train", "val", "test" or ""
+    "The split that an array's name says, else the nearest folder around it."
+    words = (split_word(folder)[0] for folder in PurePosixPath(name).parent.parts[::-1])
+    return said or next((word for word in words if word in ("train", "val", "test")), "")
+
+def _files_by_split(tree) -> dict: # split -> name, what its own name says
+    "The arrays of images. ValueError: two of one split."
+    found = {}
+    for name in tree.names:
+        if not (match := _PAIR.fullmatch(PurePosixPath(name).name)): continue
+        split = _split_of(name, match[1])
+        if split in found:
+            raise ValueError(f"{tree.root}: {split or 'one'} array of images is there twice, {found[split][0]} and "
+                             f"{name}; name the folder")
+        found[split] = name, match[1] or ""
+    return found
 
 def read_arrays(tree:Tree) -> tuple|None: # None: there are none
     "Images in .npy files by split, class names, sentences."
-    files = {match[1] or "": name for name in tree.names if (match := _PAIR.fullmatch(PurePosixPath(name).name))}
     parts = {}
-    for split, file in files.items():
+    for split, (file, said) in _files_by_split(tree).items():
         images = _images(tree, file)
-        labels = _labels_beside(tree, file, split, len(images))
+        labels = _labels_beside(tree, file, said, len(images))
         if labels is None: raise ValueError(f"{tree.root}: {file} has no {file.replace('images', 'labels')} beside it")
         if labels.dtype.kind not in "iu" or labels.shape != (len(images),) or labels.min(initial=0) < 0:
             raise ValueError(f"{tree.root}: the labels of {file} are {labels.dtype} {list(labels.shape)}; whole "
@@ -161,9 +187,15 @@ def read_arrays(tree:Tree) -> tuple|None: # None: there are none
 
 # %% ../../nbs/data/229_arrays.ipynb #e0fd5159
 def corrupted_files(tree:Tree) -> dict: # corruption -> name of the file
-    "The arrays of a corrupted set."
-    stems = {name: PurePosixPath(name) for name in tree.names}
-    return {path.stem: name for name, path in stems.items() if path.suffix == ".npy" and path.stem in FUNCTIONS}
+    "The arrays of a corrupted set. ValueError: two sets."
+    found = {}
+    for name in tree.names:
+        path = PurePosixPath(name)
+        if path.suffix != ".npy" or path.stem not in FUNCTIONS: continue
+        if path.stem in found:
+            raise ValueError(f"{tree.root}: {path.name} is there twice, {found[path.stem]} and {name}; name the folder")
+        found[path.stem] = name
+    return found
 
 def _alike(a, b) -> np.ndarray: # [n]
     "Correlation of images."

@@ -63,11 +63,33 @@ def read_validation(tree:Tree, size:int) -> tuple|None: # None: they are not the
     return {"test": tree.part(names, of_names, size)}, classes, ["labels: those of the devkit"]
 
 # %% ../../nbs/data/233_imagenet.ipynb #196c1c7b
+def _folders_in(folder): return [f for f in folder.iterdir() if f.is_dir() and not f.name.startswith(".")]
+
+_SEVERITIES = {str(severity) for severity in range(1, 6)}
+
+def _refuse_partial(folders, place):
+    "An error for a corrupted set without some of the severities; classes that are called so are none."
+    for folder in sorted(folders):
+        there, beside = ({f.name for f in _folders_in(at)} for at in (folder, folder.parent))
+        if not there or not there < _SEVERITIES or not beside <= set(FUNCTIONS): continue
+        have, lack = (", ".join(sorted(some)) for some in (there, _SEVERITIES - there))
+        raise ValueError(f"{place}: a corrupted set with the severities {have} of {folder.name} only; {lack} are "
+                         "missing: make it with all five, `gwi corrupt --severities 1-5`")
+
 def corrupted_folders(place:Path) -> dict: # corruption -> folder
-    "The corruptions of a set in folders, at most two levels down; empty: it is none."
+    """The corruptions of a set in folders, at most two levels down; empty: it is none. ValueError: two sets, or not all
+    severities."""
     near = [place, *(f for f in place.iterdir() if f.is_dir())] if place.is_dir() else []
     near += [f for folder in near[1:] if folder.name not in FUNCTIONS for f in folder.iterdir() if f.is_dir()]
-    return {f.name: f for f in near[::-1] if f.name in FUNCTIONS and all((f/str(s)).is_dir() for s in range(1, 6))}
+    named, found = [f for f in near[::-1] if f.name in FUNCTIONS], {}
+    for folder in named:
+        if not all((folder/severity).is_dir() for severity in _SEVERITIES): continue
+        if other := found.get(folder.name):
+            here, there = sorted(str(f.relative_to(place)) + "/" for f in (folder, other))
+            raise ValueError(f"{place}: {folder.name} is there twice, {here} and {there}; name the folder")
+        found[folder.name] = folder
+    if not found: _refuse_partial([folder for folder in named if folder != place], place)
+    return found
 
 class CorruptedFolders(Mapping):
     "A corrupted set in folders: corruption -> five `Files`, severity 1 first, listed when asked for."

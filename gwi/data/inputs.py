@@ -9,10 +9,10 @@ __all__ = ['KEPT', 'READ', 'SOME', 'Items', 'Inputs', 'digest_of_files', 'n_diff
 # %% ../../nbs/data/243_inputs.ipynb #7c2810bc
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 
 from ..extras import needs
@@ -25,9 +25,10 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sequential
 from torch.utils.data import default_convert
 
 from ..console import progress
+from ..output_names import classes_for, own_classes
 from .catalogue import CATALOGUE
 from .depth import said
-from .given import Scaled, of_size, read
+from .given import Scaled, fit_all, of_size, read, side_of
 from .pixels import as_array, as_pixels, channels_last, is_read_otherwise, scale_of, whites_of
 from .repeats import digests_of
 from .streaming import Files, Images, Loader, fit
@@ -192,6 +193,7 @@ def _labels_checked(labels, n) -> np.ndarray: # int64 [n]
                          "image is needed, as labels.argmax(1) gives it")
     if labels.shape != (n,): raise ValueError(f"{n} images, but labels of shape {list(labels.shape)}")
     if not n: raise ValueError("there are no images")
+    if labels.dtype == object and all(isinstance(label, Integral) for label in labels): labels = labels.astype(np.int64)
     if labels.dtype.kind not in "biuf":
         raise ValueError(f"labels are words such as {str(labels.flat[0])!r}; whole numbers from 0 are needed: names, "
                          "labels = np.unique(labels, return_inverse=True), and classes=names")
@@ -201,13 +203,7 @@ def _labels_checked(labels, n) -> np.ndarray: # int64 [n]
     if labels.min() < 0: raise ValueError(f"a label is {labels.min()}; whole numbers from 0 are needed")
     return labels
 
-def _classes_for(labels, classes) -> list: # names; ValueError for a label without one
-    n = int(labels.max()) + 1
-    if classes is None: return [str(k) for k in range(n)]
-    if twice := [name for name, many in Counter(map(str, classes)).items() if many > 1]:
-        raise ValueError(f"classes: the name {twice[0]!r} stands there twice, so nobody could tell the two apart")
-    if len(classes) < n: raise ValueError(f"classes: {len(classes)} names, but the labels go up to {n - 1}")
-    return list(map(str, classes))
+
 
 # %% ../../nbs/data/243_inputs.ipynb #71b4a2ea
 def of_arrays(images, labels, classes=None, name:str="images") -> Inputs:
@@ -215,12 +211,13 @@ def of_arrays(images, labels, classes=None, name:str="images") -> Inputs:
     images = as_array(images)
     labels, (scale, notes) = _labels_checked(labels, len(images)), scale_of(images)
     pixels = as_pixels(images, scale)
-    return Inputs(Images(pixels, labels), _classes_for(labels, classes), name, tuple(notes), classes is not None,
+    return Inputs(Images(pixels, labels), classes_for(labels, classes), name, tuple(notes), classes is not None,
                   _doubts_of(pixels.min(), pixels.max()))
 
 # %% ../../nbs/data/243_inputs.ipynb #962f5629
 def of_dataset(dataset, size:int|None=None, # of the images; None: as they are
-               classes=None, name:str|None=None) -> Inputs:
+               classes=None, name:str|None=None, usual:int|None=None, # as for `inputs`
+              ) -> Inputs:
     "A data set that can be asked for items."
     if not len(dataset): raise ValueError("there are no images: the data set is empty")
     places = np.unique(np.linspace(0, len(dataset) - 1, 12).astype(int))
@@ -231,11 +228,11 @@ def of_dataset(dataset, size:int|None=None, # of the images; None: as they are
            for a, i in zip(arrays, places)):
         raise ValueError("the data set gives another image each time: leave random augmentation out of its transform")
     scale, notes = scale_of(values := np.concatenate([a.ravel() for a in arrays]))
-    sides, is_fitted = _sides(arrays, few[0][0], size)
+    sides, is_fitted, about = _sides(arrays, few[0][0], size, usual)
     images, more = _with_labels(dataset, few, (sides[0], scale, sides, is_fitted, white))
-    own = classes if classes is not None else _own_classes(dataset)
-    notes = (*notes, *said(white or {}), *_of_files(dataset, places, arrays), *more)
-    classes = _classes_for(images.labels, own)
+    own = classes if classes is not None else own_classes(dataset, _LABELS)
+    notes = (*notes, *about, *said(white or {}), *_of_files(dataset, places, arrays), *more)
+    classes = classes_for(images.labels, own)
     return Inputs(images, classes, name or type(dataset).__name__.lower(), notes, own is not None,
                   _doubts_of(scale * values.min(), scale * values.max()))
 
@@ -251,21 +248,12 @@ def _white(dataset, few): # as of `depth.whites`, of all images if some of them 
     progress(f"looking for white in {len(dataset):,} images of more than 8 bits")
     return whites_of((_pair(dataset[i])[0] for i in range(len(dataset))), "the data set")
 
-def _own_classes(dataset): # names, or None
-    "What a data set calls its classes: torchvision's, also behind a Subset, and the features of Hugging Face's."
-    own = getattr(dataset, "classes", None)
-    if own is None and isinstance(getattr(dataset, "features", None), Mapping):
-        own = next((getattr(dataset.features[k], "names", None) for k in _LABELS if k in dataset.features), None)
-    if own is None and hasattr(dataset, "indices") and hasattr(dataset, "dataset"): return _own_classes(dataset.dataset)
-    if not isinstance(own, (list, tuple)) or not own: return None
-    names = [", ".join(map(str, name)) if isinstance(name, (list, tuple)) else str(name) for name in own]
-    many = Counter(names)  # of ImageNet's a crane is a bird and a machine
-    return [f"{name} ({k})" if many[name] > 1 else name for k, name in enumerate(names)]
-
-def _sides(arrays, first, size): # height and width; whether images are made so
+def _sides(arrays, first, size, usual): # height and width; whether images are made so; sentences
     sides = {channels_last(a[None]).shape[1:3] for a in arrays}
-    if size and isinstance(first, Image.Image): return (size, size), True
-    if len(sides) == 1: return sides.pop(), False
+    if (size or usual) and isinstance(first, Image.Image):
+        side, notes = side_of({side[::-1] for side in sides}, size, usual)
+        return (side, side), bool(size or notes), notes
+    if len(sides) == 1: return sides.pop(), False, []
     raise ValueError(f"images have different sizes ({', '.join(f'{h} × {w}' for h, w in sorted(sides)[:4])}): give "
                      "size=, or a transform that resizes")
 
@@ -312,20 +300,21 @@ def _sampled(loader): # data set of what a loader of torch's gives, in the order
     try: return Subset(dataset, sorted(map(int, sampler)))
     except (TypeError, ValueError): return None  # of a sampler of batches, say
 
-def of_batches(batches, size=None, classes=None, name="images") -> Inputs:
+def of_batches(batches, size=None, classes=None, name="images", usual=None) -> Inputs:
     """Something that yields batches (images, labels). Of a DataLoader the images that its sampler names, in the order
     of the data set, those of a last batch that it drops among them."""
     if isinstance(batches, DataLoader) and (dataset := _sampled(batches)) is not None:
         own = type(batches.dataset).__name__.lower()
-        return of_dataset(dataset, size, classes, name if name != "images" else own)
+        return of_dataset(dataset, size, classes, name if name != "images" else own, usual)
     images, labels, n_bytes, notes = [], [], 0, []
     for batch in batches:
         some, of_class = _as_batch(batch, size)
         images.append(some)
         labels.append(of_class)
+        if usual and not size and isinstance(_pair(batch)[0], Image.Image): size, notes = fit_all(images, usual)
         n_bytes += images[-1].size
         if n_bytes <= KEPT: continue
-        notes = [f"only the first {sum(map(len, labels)):,} images were taken: more do not fit into memory"]
+        notes = [*notes, f"only the first {sum(map(len, labels)):,} images were taken: more do not fit into memory"]
         break
     if not images: raise ValueError("there are no images: nothing was yielded")
     _check_alike(images)
@@ -365,7 +354,7 @@ def of_path(path, size:int|None=None, # of photographs; None: their own if all a
     images, notes = _own_size(found.test, found.dataset), [f"recognised: {found.what}"]
     if len(found.parts) > 1: notes.append(f"of its parts ({', '.join(found.parts)}) {split} is measured")
     has_names = classes is not None or isinstance(images, Files) or found.classes[0] != "0"
-    order = _classes_for(images.labels, classes or found.classes)
+    order = classes_for(images.labels, classes or found.classes)
     return Inputs(images, order, name or found.path.name, (*notes, *found.notes, *found.warnings), has_names)
 
 # %% ../../nbs/data/243_inputs.ipynb #1a01fc01
@@ -377,22 +366,33 @@ def inputs(data, # as in the table above, or what this function gave
           *, size:int|None=None, # side of images that have sizes of their own, pixels
           classes=None, # names, label by label; None: the data's own
           name:str|None=None, # of the data
-          usual:int|None=None, # side of images in a folder that are not squares of one size; None: 224
+          usual:int|None=None, # side of files' or Pillow's images that are not squares of one size; None: 224, of files
          ) -> Inputs:
     "Images in the form that is measured. ValueError or FileNotFoundError says what cannot be used, and why."
     if isinstance(data, Inputs): return data
-    if isinstance(data, (str, Path)): return of_path(data, size, classes, name, usual=usual)
-    size = size or usual
+    if isinstance(data, (str, Path)): return _scaled_later(of_path(data, size, classes, name, usual=usual), size)
+    return _scaled_later(_of_data(data, size, classes, name, usual), size)
+
+def _scaled_later(found, size) -> Inputs:
+    "A note for images in memory that the network alone gets at the size that is asked for."
+    part = found.images
+    sides = part.sides if isinstance(part, Items) else part.images.shape[1:3] if isinstance(part, Images) else None
+    if not size or sides in (None, (size, size)): return found
+    how = "scaled" if sides[0] == sides[1] else "squeezed"
+    note = f"images: {sides[1]} × {sides[0]} pixels; they stay so, and the network gets them {how} to {size} × {size}"
+    return replace(found, notes=(*found.notes, note))
+
+def _of_data(data, size, classes, name, usual) -> Inputs:
     if isinstance(data, (tuple, list)) and len(data) == 2 and hasattr(data[0], "shape") and hasattr(data[1], "__len__"):
         return of_arrays(*data, classes, name or "images")
     if isinstance(data, (Images, Files)):
         labels = _labels_checked(data.labels, len(data))
-        return Inputs(data, _classes_for(labels, classes), name or "images", (), classes is not None)
+        return Inputs(data, classes_for(labels, classes), name or "images", (), classes is not None)
     if isinstance(data, Mapping): # such as Hugging Face's DatasetDict
         raise ValueError(f"a dictionary of {', '.join(map(str, data))}; give one of them, such as data['test']")
     if hasattr(data, "shape") and hasattr(data, "__array__"):
         raise ValueError("images without labels; give (images, labels)")
     if isinstance(data, (tuple, list)) and data and _is_batch(data[0]): return of_batches(data, size, classes, name)
-    if hasattr(data, "__getitem__") and hasattr(data, "__len__"): return of_dataset(data, size, classes, name)
-    if hasattr(data, "__iter__"): return of_batches(data, size, classes, name or "images")
+    if hasattr(data, "__getitem__") and hasattr(data, "__len__"): return of_dataset(data, size, classes, name, usual)
+    if hasattr(data, "__iter__"): return of_batches(data, size, classes, name or "images", usual)
     raise ValueError(f"a {type(data).__name__} holds no images; (images, labels), a data set, a loader, a folder does")

@@ -210,8 +210,8 @@ def matched(corrupted, # path of a set
     held, n = Matched(found, positions[there], is_paired), len(positions)
     held.digest = _look(held, names, severities)
     if len(there) < n: data = replace(data, images=data.images.keep(there))
-    is_alike = not is_paired or _is_alike(held, data, names[0], severities[0])
-    return held, data, _sentences(held, n, is_alike)
+    others = [name for name in names if is_paired and not _is_alike(held, data, name, severities[0])]
+    return held, data, _sentences(held, n, "" if len(others) == len(names) else f"{listed(others, 19)} in ", others)
 
 def _of_folders(found, data, level) -> tuple: # positions, whether by image
     by_file = None
@@ -221,7 +221,7 @@ def _of_folders(found, data, level) -> tuple: # positions, whether by image
 
 _OURS = "generated.json", "corrupted.json" # what `gwi.data.corrupted` and `gwi corrupt` leave in a folder
 
-def _sentences(held, n, is_alike) -> list: # (sentence, whether it is serious)
+def _sentences(held, n, where, others) -> list: # (sentence, whether it is serious)
     found, few = held.given, len(held.positions)
     origin = "" if held.origin == "official" else ", not known to be a published file byte for byte"
     how = "image by image" if held.is_paired else (
@@ -232,7 +232,7 @@ def _sentences(held, n, is_alike) -> list: # (sentence, whether it is serious)
     if few < n:
         said.append((f"{few:,} of {n:,} images have a corrupted one in {held.name}: those alone are measured, clean "
                      "and attacked, too", False))
-    if not is_alike:
-        said.append((f"The images of {held.name} do not look like the clean ones in the same places: is it the set "
-                     "that was made from this test set, in the same order?", True))
+    if others:
+        said.append((f"The images of {where}{held.name} do not look like the clean ones in the same places: is it the "
+                     "set that was made from this test set, in the same order?", True))
     return [*said, *((note, False) for note in found.notes)]
