@@ -41,8 +41,13 @@ def ece_interval(confidence, # [n] in [0,1]
                  alpha:float=0.05, draws:int=200, seed:int=0,
                 ) -> tuple[float,float,float]: # ECE, low, high in [0,1]
     "Expected calibration error over 15 bins (Guo et al. 2017), with its interval."
-    confidence = np.asarray(confidence, float)
-    gap, bins = confidence - np.asarray(right), np.minimum((confidence * 15).astype(int), 14)
+    confidence, right = np.asarray(confidence, float), np.asarray(right)
+    if confidence.shape != right.shape:
+        raise ValueError(f"confidence has shape {list(confidence.shape)}, right {list(right.shape)}; one of each for "
+                         "every image, [N], is needed")
+    if n := int((~((confidence >= 0) & (confidence <= 1))).sum()):
+        raise ValueError(f"{n:,} of {len(confidence):,} confidences are not in [0,1]; the largest softmax is needed")
+    gap, bins = confidence - right, np.minimum((confidence * 15).astype(int), 14)
     value, generator = _ece(gap, bins), np.random.default_rng(seed)
     again = [_ece(gap[i], bins[i]) for i in (generator.integers(0, len(gap), len(gap)) for _ in range(draws))]
     half = _z(alpha) * np.std(again)
