@@ -2308,6 +2308,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                'gwi.processes.total': ('processes.html#total', 'gwi/processes.py'),
                                'gwi.processes.world': ('processes.html#world', 'gwi/processes.py')},
             'gwi.proportions': { 'gwi.proportions._ece': ('proportions.html#_ece', 'gwi/proportions.py'),
+                                 'gwi.proportions._shares': ('proportions.html#_shares', 'gwi/proportions.py'),
                                  'gwi.proportions._z': ('proportions.html#_z', 'gwi/proportions.py'),
                                  'gwi.proportions.difference': ('proportions.html#difference', 'gwi/proportions.py'),
                                  'gwi.proportions.ece_interval': ('proportions.html#ece_interval', 'gwi/proportions.py'),

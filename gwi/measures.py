@@ -126,6 +126,7 @@ def occluded(images:Tensor, patch:int):
 def is_wrong(model:torch.nn.Module, images:Tensor, labels:Tensor) -> Tensor: # bool [B]
     "Which images the network classifies wrongly, or not at all: with NaN among the logits."
     logits = model(images)
+    _same_shape(logits[:, 0], labels, "answers")
     return (logits.argmax(1) != labels) | logits.isnan().any(1)
 
 @torch.no_grad()
