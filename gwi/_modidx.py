@@ -87,6 +87,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                             'gwi.attack._library': ('attack.html#_library', 'gwi/attack.py'),
                             'gwi.attack._project': ('attack.html#_project', 'gwi/attack.py'),
                             'gwi.attack._read': ('attack.html#_read', 'gwi/attack.py'),
+                            'gwi.attack._require_gradient': ('attack.html#_require_gradient', 'gwi/attack.py'),
                             'gwi.attack._starts': ('attack.html#_starts', 'gwi/attack.py'),
                             'gwi.attack._warn_of_batches': ('attack.html#_warn_of_batches', 'gwi/attack.py'),
                             'gwi.attack.ascend': ('attack.html#ascend', 'gwi/attack.py'),

@@ -132,15 +132,18 @@ def _frozen(model):
     finally:
         for parameter, flag in flags: parameter.requires_grad_(flag)
 
+def _require_gradient(answer): # of pixels that ask for one
+    if not answer.requires_grad:
+        raise ValueError("no gradient comes back from the model to its pixels: it must not answer under "
+                         "torch.no_grad() or from detached values")
+
 def _gradient(model, images, labels) -> Tensor: # the shape of images
     "Gradient of each image's cross-entropy with respect to its pixels."
     with torch.enable_grad():
         images = images.detach().requires_grad_()
         # the sum: an image's gradient does not know its batch
         loss = F.cross_entropy(model(images).float(), labels, reduction="sum")
-    if not loss.requires_grad:
-        raise ValueError("no gradient comes back from the model to its pixels: it must not answer under "
-                         "torch.no_grad() or from detached values")
+    _require_gradient(loss)
     return torch.autograd.grad(loss, images)[0]
 
 def _project(points, images, eps):
@@ -256,6 +259,7 @@ class _Watched(nn.Module):
         self.model, self.lost = model, []
     def forward(self, images):
         logits = self.model(images)
+        if images.requires_grad and torch.is_grad_enabled(): _require_gradient(logits)
         self.lost = [torch.stack([*self.lost, logits.detach().isnan().any()]).any()]
         return logits
 
