@@ -7,7 +7,9 @@ __all__ = ['check_setup', 'check_points', 'fgsm', 'ascend', 'pgd', 'autoattack',
 
 # %% ../nbs/170_attack.ipynb #72bb2373
 import math
+import warnings
 from contextlib import contextmanager
+from numbers import Integral
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +19,38 @@ from .extras import needs
 from .streams import seed_for, uniform
 
 # %% ../nbs/170_attack.ipynb #270b8449
+def _check_kinds(model, images, labels):
+    "Faults of what is given, whatever its values."
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"the model is a {type(model).__name__}; a torch.nn.Module is needed: around a function of a "
+                         "batch, gwi.classifier.Classifier(function).eval()")
+    for name, values in dict(images=images, labels=labels).items():
+        if not isinstance(values, Tensor):
+            raise ValueError(f"{name} are a {type(values).__name__}; a torch tensor is needed: torch.as_tensor({name})")
+    if labels.dtype not in (torch.int64, torch.uint8):
+        raise ValueError(f"labels are {labels.dtype}; whole numbers of torch.int64 are needed: labels.long()")
+    if labels.device != images.device:
+        raise ValueError(f"labels are on {labels.device}, images on {images.device}; both must be on one device")
+
+def _check_gradients(model, images, labels):
+    "Faults of the surroundings, in which no gradient is taken."
+    if torch.is_inference_mode_enabled():
+        raise ValueError("attacks need gradients, which torch.inference_mode() forbids: call them outside of it")
+    if any(values.is_inference() for values in (images, labels, *model.parameters(), *model.buffers())):
+        raise ValueError("images, labels or weights were made under torch.inference_mode(), so that no gradient can be "
+                         "taken: make them outside of it, or clone them")
+
+def _warn_of_batches(model):
+    "Say that answers depend on the batch: BatchNorm without running statistics takes those of the batch."
+    norms = (m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
+    if any(norm.running_mean is None for norm in norms):
+        warnings.warn("the model has BatchNorm without running statistics: its answers, and attacks on it, depend on "
+                      "the other images of the batch", stacklevel=5)
+
 def _check_inputs(model, images, labels, eps):
     "Faults that show without running the model."
+    _check_kinds(model, images, labels)
+    _check_gradients(model, images, labels)
     if any(module.training for module in model.modules()):
         raise ValueError("the model is in training mode: BatchNorm and dropout would change under the attack;"
                          " call model.eval() first")
@@ -28,20 +60,27 @@ def _check_inputs(model, images, labels, eps):
         raise ValueError(f"{len(images)} images and labels of shape {list(labels.shape)};"
                          " expected one label for each image, at least one")
     if not 0 <= eps <= 1: raise ValueError(f"eps is {eps}; it is a distance between pixels in [0,1], e.g. 8/255")
+    if eps and torch.finfo(images.dtype).eps > 1e-6:  # what `check_points` allows
+        raise ValueError(f"images are {images.dtype}, too coarse for steps of eps = {eps:.6f}; give float32, to a "
+                         "network of 16 bits through gwi.classifier.Classifier(network).eval()")
+    _warn_of_batches(model)
 
 # %% ../nbs/170_attack.ipynb #bf90b26a
 def _read(*values): # scalars on any device -> floats
     "The values, read together: a device is waited for once."
     return torch.stack([value.double() for value in values]).tolist()
 
-def _check_values(images, logits, again, labels):
-    "Faults of images, labels and of what two passes gave."
+def _check_values(images, logits, again, labels, written):
+    "Faults of images, labels and of what two passes gave, and whether one wrote into its images."
     share = (logits >= 0).all() & ((logits.sum(1) - 1).abs().max() < 1e-4)
     random = (logits - again).abs().max() > 1e-4 * logits.abs().max()
-    low, high, first, last, finite, share, random = _read(
-        images.min(), images.max(), labels.min(), labels.max(), logits.isfinite().all(), share, random)
+    low, high, first, last, finite, share, random, written = _read(
+        images.min(), images.max(), labels.min(), labels.max(), logits.isfinite().all(), share, random, written)
     if not (low >= 0 and high <= 1):
         raise ValueError(f"images reach from {low:.4g} to {high:.4g}; expected [0,1], before normalisation")
+    if written:
+        raise ValueError("the model writes into its images (an in-place normalisation?), which would change yours: let "
+                         "it begin with images.clone()")
     if not finite: raise ValueError("the model returns numbers that are not finite")
     if share: raise ValueError("the model returns probabilities; attacks need logits (leave the softmax out)")
     if first < 0 or last >= logits.shape[1]:
@@ -59,11 +98,12 @@ def check_setup(model:nn.Module, # in eval mode, returns logits
                ) -> int: # number of classes
     "Raise a ValueError for a fault of the set-up; two passes over at most 16 images (AutoAttack's checks, as errors)."
     _check_inputs(model, images, labels, eps)
-    logits = model(images[:16])
+    seen = images[:16].clone()
+    logits = model(seen)
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         raise ValueError(f"the model returns a {type(logits).__name__} of shape {list(getattr(logits, 'shape', []))};"
                          " expected logits [N,classes]")
-    _check_values(images, logits, model(images[:16]), labels)
+    _check_values(images, logits, model(images[:16].clone()), labels, (seen != images[:16]).any())
     return logits.shape[1]
 
 # %% ../nbs/170_attack.ipynb #70398ed1
@@ -92,12 +132,18 @@ def _frozen(model):
     finally:
         for parameter, flag in flags: parameter.requires_grad_(flag)
 
+def _require_gradient(answer): # of pixels that ask for one
+    if not answer.requires_grad:
+        raise ValueError("no gradient comes back from the model to its pixels: it must not answer under "
+                         "torch.no_grad() or from detached values")
+
 def _gradient(model, images, labels) -> Tensor: # the shape of images
     "Gradient of each image's cross-entropy with respect to its pixels."
     with torch.enable_grad():
         images = images.detach().requires_grad_()
         # the sum: an image's gradient does not know its batch
         loss = F.cross_entropy(model(images).float(), labels, reduction="sum")
+    _require_gradient(loss)
     return torch.autograd.grad(loss, images)[0]
 
 def _project(points, images, eps):
@@ -105,6 +151,23 @@ def _project(points, images, eps):
     return (images + (points - images).clamp(-eps, eps)).clamp(0, 1)
 
 # %% ../nbs/170_attack.ipynb #c590196d
+def _first_step(model, images, labels, eps) -> tuple: # points, bool [N]: whose gradient is not finite
+    "FGSM's points; one without a gradient stands still."
+    with _frozen(model): gradient = _gradient(model, images, labels)
+    return _project(images + eps * gradient.sign(), images, eps), ~gradient.sum((1, 2, 3)).isfinite()
+
+@torch.no_grad()
+def _check_lost(model, images, lost): # bool [N], whose gradient is not finite
+    "ValueError for images that the model gives no answer to; a warning where only the gradient is not finite."
+    if not _read(lost.any())[0]: return
+    found, words = lost.nonzero()[:, 0], f"of {len(images)} images, the first is image"
+    silent = found[model(images[found]).isnan().any(1)]
+    if len(silent):
+        raise ValueError(f"the model returns NaN for {len(silent)} {words} {silent[0]:.0f}; mend it, or leave these "
+                         "images out")
+    warnings.warn(f"the gradient is not finite at {len(found)} {words} {found[0]:.0f}: FGSM leaves them as they are",
+                  stacklevel=4)
+
 def fgsm(model:nn.Module, # in eval mode, returns logits
          images:Tensor, # [N,3,H,W] in [0,1]
          labels:Tensor, # [N] int64
@@ -112,7 +175,10 @@ def fgsm(model:nn.Module, # in eval mode, returns logits
         ) -> Tensor: # [N,3,H,W] within eps of the images and in [0,1]
     "One signed step of size eps up the cross-entropy."
     check_setup(model, images, labels, eps)
-    return ascend(model, images, labels, images, eps, 1, eps)
+    points, lost = _first_step(model, images, labels, eps)
+    _check_lost(model, images, lost)
+    check_points(images, points, eps)
+    return points
 
 def ascend(model:nn.Module, # in eval mode, returns logits; nothing is checked: training calls this at every step
            images:Tensor, # [N,3,H,W] in [0,1]
@@ -132,10 +198,16 @@ def ascend(model:nn.Module, # in eval mode, returns logits; nothing is checked: 
 # %% ../nbs/170_attack.ipynb #3da33249
 @torch.no_grad()
 def _badness(model, points, labels) -> Tensor: # [N]
-    "How bad points are for the model: the cross-entropy, and 100 more where they are misclassified."
+    """How bad points are for the model: the cross-entropy, and 100 more where they are misclassified.
+
+    No answer is the worst one; a point that is not finite is none."""
     logits = model(points).float()
     wrong = logits.argmax(1) != labels  # elsewhere the cross-entropy is at most log(classes), far below 100
-    return F.cross_entropy(logits, labels, reduction="none") + torch.where(wrong, 100.0, 0.0)
+    badness = F.cross_entropy(logits, labels, reduction="none") + torch.where(wrong, 100.0, 0.0)
+    is_worst = badness.isnan() & (wrong | logits.isnan().any(1))  # one that is infinitely sure may be right
+    return badness.masked_fill(is_worst, math.inf).masked_fill(points.sum((1, 2, 3)).isnan(), -math.inf)
+
+def _is_whole(value, least): return isinstance(value, Integral) and value >= least
 
 def _starts(images, eps, restarts, seed, indices):
     "Uniform points in the ball around each image, one set a restart."
@@ -156,9 +228,12 @@ def pgd(model:nn.Module, # in eval mode, returns logits
         indices:Tensor|None=None, # [N] positions in the data set; None: 0..N-1
        ) -> Tensor: # [N,3,H,W] within eps of the images and in [0,1]
     "Projected gradient ascent on the cross-entropy (Madry et al. 2018), the worst point of all starts."
-    if steps < 1 or restarts < 0:
-        raise ValueError(f"steps is {steps} and restarts is {restarts}; expected at least 1 and 0")
-    worst = fgsm(model, images, labels, eps)
+    if not (_is_whole(steps, 1) and _is_whole(restarts, 0)):
+        raise ValueError(f"steps is {steps} and restarts is {restarts}; expected whole numbers, at least 1 and 0")
+    if step_size is not None and not (0 < step_size <= 1 or step_size == eps == 0):
+        raise ValueError(f"step_size is {step_size}; it is a distance between pixels in [0,1], above 0, e.g. 2/255")
+    check_setup(model, images, labels, eps)
+    worst, lost = _first_step(model, images, labels, eps)
     step_size = eps / 4 if step_size is None else step_size
     if indices is None: indices = torch.arange(len(images), device=images.device)
     else: indices = torch.as_tensor(indices, device=images.device)
@@ -172,10 +247,22 @@ def pgd(model:nn.Module, # in eval mode, returns logits
             badness = _badness(model, points, labels)
             worst = torch.where((badness > highest)[:, None, None, None], points, worst)
             highest = torch.where(badness > highest, badness, highest)
+    _check_lost(model, images, lost)
     check_points(images, worst, eps)
     return worst
 
 # %% ../nbs/170_attack.ipynb #682d863f
+class _Watched(nn.Module):
+    "A model that remembers whether it ever returned NaN; the device is not waited for."
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.lost = model, []
+    def forward(self, images):
+        logits = self.model(images)
+        if images.requires_grad and torch.is_grad_enabled(): _require_gradient(logits)
+        self.lost = [torch.stack([*self.lost, logits.detach().isnan().any()]).any()]
+        return logits
+
 def _library(model, eps, attacks, seed, device, num_classes):
     "AutoAttack's standard version, cut down to `attacks`."
     needs("autoattack", "pyautoattack", by="autoattack")
@@ -202,10 +289,18 @@ def autoattack(model:nn.Module, # in eval mode, returns logits
                batch:int=100, # images at a time
               ) -> Tensor: # [N,3,H,W] within eps of the images and in [0,1]
     "AutoAttack (Croce and Hein 2020) by pyautoattack."
-    library = _library(model, eps, attacks, seed, images.device, check_setup(model, images, labels, eps))
+    if not _is_whole(batch, 1): raise ValueError(f"batch is {batch}; a number of images, at least 1, is needed")
+    num_classes, watched = check_setup(model, images, labels, eps), _Watched(model).eval()
+    if (images.dtype, labels.dtype) != (torch.float32, torch.int64):
+        raise ValueError(f"images are {images.dtype} and labels {labels.dtype}; AutoAttack takes torch.float32, "
+                         "also of the network, and torch.int64: images.float(), labels.long()")
+    library = _library(watched, eps, attacks, seed, images.device, num_classes)
     with _frozen(model), torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
         # it fails on channels_last
         worst, _ = library.run_standard_evaluation(images.contiguous(), labels, batch_size=batch)
+    if any(_read(*watched.lost)):
+        raise ValueError("the model returns NaN for some of these images, or near them, which AutoAttack takes for an "
+                         "answer; mend it, or leave these images out")
     check_points(images, worst, eps)
     return worst
 

@@ -75,6 +75,9 @@ def lines(images, draw, severity):
     "Grey lines lie over the image (CIFAR-10-C-bar generator)."
     side, u = min(images.shape[2:]), draw.uniform("direction", 2)
     count = int(severity / 10 * side)
+    if not count:
+        raise ValueError(f"lines: images of {side} pixels would get no line at this severity; a higher severity, or "
+                         f"sides of {math.ceil(10 / severity)} pixels or more are needed")
     each = draw.uniform("lines", count, 3)
     for k in range(count):
         angle = 2 * math.pi * (u[:, 0] + (0.1 + 0.9 * u[:, 1]) * (each[:, k, 2] - 0.5))

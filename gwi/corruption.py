@@ -387,6 +387,12 @@ ALEXNET = dict(zip(CORRUPTIONS, (
 
 def normalised_errors(errors:dict[str,list[float]], # corruption -> errors in per cent at severities 1 to 5
                      ) -> dict[str,float]: # corruption -> CE in per cent of AlexNet's error; "mCE", if all 15 are there
-    "ImageNet-C's corruption errors (Hendrycks and Dietterich 2019), of its 1,000 classes; only the 15 count."
+    """ImageNet-C's corruption errors (Hendrycks and Dietterich 2019), of its 1,000 classes; only the 15 count.
+
+    ValueError unless there are five errors of a corruption, from 0 to 100."""
+    for name, values in errors.items():
+        if np.shape(values) != (5,) or not all(0 <= value <= 100 for value in values):
+            raise ValueError(f"normalised_errors: {name} has the errors {values}; five in per cent are needed, at the "
+                             "severities 1 to 5")
     ce = {name: sum(errors[name]) / 5 / ALEXNET[name] for name in CORRUPTIONS if name in errors}
     return ce | ({"mCE": sum(ce.values()) / 15} if len(ce) == 15 else {})

@@ -101,7 +101,12 @@ def first_look(classifier:Classifier, # in eval mode, on the device
                was_training:bool=False) -> Looked:
     """Two passes over a few images, one over halves of them, and a gradient. ValueError for a network that cannot be
     measured."""
-    logits, again = _answer(classifier, images), classifier(images)
+    seen = images.clone()
+    logits = _answer(classifier, seen)
+    if not torch.equal(seen, images):
+        raise ValueError("the network writes into its images (an in-place normalisation?), so that no second pass or "
+                         "attack sees the same ones: let it begin with images.clone()")
+    again = classifier(images)
     likeness, has_gradient = _likeness(logits), _has_gradient(classifier, images)
     is_random = bool((logits - again).abs().max() > 1e-4 * logits.abs().max())
     found = dict(training=was_training, random=is_random, gradient=not has_gradient) | {likeness: bool(likeness)}
@@ -180,6 +185,9 @@ def _other_sizes(size, usual): # as of OTHERWISE; half the size: photographs may
     sides = {usual, size // 2 if size >= 128 else None} - {None, size}
     return {f"images of {side} pixels (size={side})": _resized(side) for side in sorted(sides)}
 
+def _classes(logits): # [B,K] -> int64 [B]; -1 for no answer
+    return logits.argmax(1).masked_fill(logits.isnan().any(1), -1)
+
 def _bare(classifier, images): # None: it cannot do without, as where a transform resizes
     "A network without the normalisation or transform that were given."
     bare = classifier.bare()
@@ -212,7 +220,7 @@ def otherwise(classifier:Classifier, # in eval mode, on the device
              ) -> list[Finding]:
     "Whether another preparation of the images gives clearly fewer errors."
     pixels, labels = to_device(images.images), torch.from_numpy(images.labels)
-    def wrong(net): return torch.cat([net(part).argmax(1).cpu() for part in pixels.split(64)]).ne(labels).numpy()
+    def wrong(net): return torch.cat([_classes(net(part)).cpu() for part in pixels.split(64)]).ne(labels).numpy()
     now, found = wrong(classifier), []
     others = {words: _Otherwise(classifier, step) for words, step in
               (OTHERWISE | _other_sizes(images.size, usual)).items() if not (normalises and "mean" in words)}

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from . import devices, processes
 from .augment import as_float
+from .measures import check_answers
 
 # %% ../nbs/315_predictions.ipynb #f2155a1d
 def to_device(images # uint8 [N,H,W,3], array or tensor
@@ -34,12 +35,14 @@ def outputs(model:torch.nn.Module, # in eval mode
             batch:int|None=None, # images at a time; None: by their size
             workers:int=0, # processes that decode Files
            ) -> Tensor: # float32 [N,K], on the CPU
-    "Logits of every image."
+    "Logits of every image. ValueError for images without an answer, of NaN, read when all are there."
     batch = batch or batch_size(images.size)
     indices = [np.zeros(0, np.int64), *(part.numpy() for part in processes.own_batches(len(images), batch))]
     source = images.keep(np.concatenate(indices)).batches(batch, workers)
     def logits(_): return model(to_device(next(source)[0])).float()
-    return processes.over_batches(logits, len(images), batch)
+    found = processes.over_batches(logits, len(images), batch)
+    check_answers(found)
+    return found
 
 def predict(model, images, batch:int|None=None, workers:int=0) -> np.ndarray: # int64 [N]; arguments as for `outputs`
     "Predicted classes."

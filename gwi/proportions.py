@@ -23,11 +23,17 @@ def wilson(share:float, # in [0,1]
     centre, half = share + z2 / (2 * n), math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n)))
     return max(0.0, (centre - half) / (1 + z2 / n)), min(1.0, (centre + half) / (1 + z2 / n))
 
+def _shares(values): # -> [n]; ValueError unless they are in [0,1]
+    values = np.asarray(values)
+    if values.ndim == 1 and len(values) and ((values >= 0) & (values <= 1)).all(): return values
+    raise ValueError(f"errors of images have shape {list(values.shape)}, or are not in [0,1]; one is needed for every "
+                     "image, [n]: False or True, or a share")
+
 def interval_of(wrong, # [n] in [0,1], how wrong each image is answered
                 alpha:float=0.05,
                ) -> tuple[float,float]: # low, high in [0,1]
     "The interval of a mean over images."
-    wrong = np.asarray(wrong, float)
+    wrong = _shares(wrong).astype(float)
     share, scatter, n = wrong.mean(), wrong.var(), len(wrong)
     if scatter > 0: n *= max(1.0, share * (1 - share) / scatter)
     return wilson(float(share), n, alpha)
@@ -41,8 +47,13 @@ def ece_interval(confidence, # [n] in [0,1]
                  alpha:float=0.05, draws:int=200, seed:int=0,
                 ) -> tuple[float,float,float]: # ECE, low, high in [0,1]
     "Expected calibration error over 15 bins (Guo et al. 2017), with its interval."
-    confidence = np.asarray(confidence, float)
-    gap, bins = confidence - np.asarray(right), np.minimum((confidence * 15).astype(int), 14)
+    confidence, right = np.asarray(confidence, float), np.asarray(right)
+    if confidence.shape != right.shape:
+        raise ValueError(f"confidence has shape {list(confidence.shape)}, right {list(right.shape)}; one of each for "
+                         "every image, [N], is needed")
+    if n := int((~((confidence >= 0) & (confidence <= 1))).sum()):
+        raise ValueError(f"{n:,} of {len(confidence):,} confidences are not in [0,1]; the largest softmax is needed")
+    gap, bins = confidence - right, np.minimum((confidence * 15).astype(int), 14)
     value, generator = _ece(gap, bins), np.random.default_rng(seed)
     again = [_ece(gap[i], bins[i]) for i in (generator.integers(0, len(gap), len(gap)) for _ in range(draws))]
     half = _z(alpha) * np.std(again)
@@ -79,7 +90,9 @@ def paired_bootstrap(first, second, # [n] in [0,1]
 def difference(first, second, # [n]: bool, or shares in [0,1]
               ) -> tuple: # difference, low, high in [-1,1]; p, or nan for shares
     "The difference second minus first on the same images, with its interval."
-    first, second = np.asarray(first), np.asarray(second)
+    first, second = _shares(first), _shares(second)
+    if len(first) != len(second):
+        raise ValueError(f"errors of {len(first):,} and of {len(second):,} images; both networks need the same ones")
     delta = float(second.mean() - first.mean())
     if first.dtype == second.dtype == bool: return delta, *paired_interval(first, second), mcnemar(first, second)
     return delta, *paired_bootstrap(first, second), math.nan
