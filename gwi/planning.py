@@ -8,8 +8,10 @@ __all__ = ['LIBRARY', 'LEAST', 'SHARES', 'attacks_named', 'radii_of', 'corruptio
 
 # %% ../nbs/327_planning.ipynb #ea861f58
 import math
+import re
 import time
 from dataclasses import dataclass, field
+from numbers import Real
 
 import torch
 
@@ -25,16 +27,27 @@ from .scoring import Attacks
 # %% ../nbs/327_planning.ipynb #80312778
 LIBRARY = {"autoattack": ATTACKS} | {name: (name,) for name in ATTACKS}
 
+def _several(given, what, wanted) -> list: # a name, a number, or several: a list, an array, a tensor
+    "One or several as a list of Python's own. ValueError: neither."
+    if hasattr(given, "tolist"): given = given.tolist()
+    if isinstance(given, (str, Real)): return [given]
+    try: found = list(given)
+    except TypeError: raise ValueError(f"{what} is {given!r}; {wanted}") from None
+    return [one.tolist() if getattr(one, "ndim", None) == 0 else one for one in found]
+
+def _ascent(name) -> tuple|None: # "pgd20x10" -> (20, 10); None: it is no such name
+    "Steps and starts of PGD, both 1 or more."
+    found = re.fullmatch(r"pgd([1-9][0-9]*)(?:x([1-9][0-9]*))?", name)
+    return (int(found[1]), int(found[2] or 1)) if found else None
+
 def attacks_named(names, # "fgsm", "pgd20", "pgd20x10", "autoattack", or single ones of AutoAttack's
                   seed:int=0) -> Attacks|None: # None: no attack at all
     "The attacks by their names. ValueError for a name that none has."
-    names = [names] if isinstance(names, str) else list(names)
+    names = _several(names, "attacks", "names, or () for none, are needed")
     ascents, library = {}, []
-    for name in names:
-        steps, _, starts = name.removeprefix("pgd").partition("x")
+    for name in map(str, names):
         if name in LIBRARY: library += [one for one in LIBRARY[name] if one not in library]
-        elif name.startswith("pgd") and steps.isdigit() and (starts or "1").isdigit():
-            ascents[name] = int(steps), int(starts or 1)
+        elif size := _ascent(name): ascents[name] = size
         elif name != "fgsm":
             meant = nearest(name, ("fgsm", "pgd20", *LIBRARY))
             raise ValueError(f"attacks: unknown attack {name!r}{meant}; known: fgsm, pgd20 (20 steps), pgd20x10 (from "
@@ -42,19 +55,21 @@ def attacks_named(names, # "fgsm", "pgd20", "pgd20x10", "autoattack", or single 
     return Attacks(ascents or ({"pgd20": (20, 1)} if library else {}), tuple(library), 0, seed) if names else None
 
 def radii_of(eps) -> list[float]: # in 1/255
-    "Radii as the rows have them. ValueError for one that is not in [0,1]."
-    values = [float(eps)] if isinstance(eps, (int, float)) else [float(e) for e in eps]
+    "Radii as the rows have them, each once. ValueError for one that is not in [0,1]."
+    values = _several(eps, "eps", "one radius or several, as 8/255, are needed")
     for value in values:
-        if not 0 < value <= 1: raise ValueError(f"eps: {value:g} is no distance between pixels in [0,1]; 8/255, say")
-    return [round(255 * value, 6) for value in values]
+        if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value <= 1:
+            raise ValueError(f"eps: {value!r} is no distance between pixels in [0,1]; 8/255, say")
+    return list(dict.fromkeys(round(255 * float(value), 6) for value in values))
 
 # %% ../nbs/327_planning.ipynb #610a9b24
 _GROUPS = {"15": CORRUPTIONS, "19": CORRUPTIONS + HELD_OUT, "all": CORRUPTIONS + HELD_OUT, "bar": BAR}
 
 def corruptions_named(names) -> tuple: # names of corruptions; "15", "19" or "bar": those
     "The corruptions by their names. ValueError for one that is not known."
-    names = _GROUPS.get(names, (names,)) if isinstance(names, str) else tuple(names or ())
-    for name in names:
+    if isinstance(names, str) and names in _GROUPS: return tuple(_GROUPS[names])
+    names = _several(() if names is None else names, "corruptions", f"{', '.join(_GROUPS)}, or names, are needed")
+    for name in map(str, names):
         if name not in FUNCTIONS:
             raise ValueError(f"corruptions: unknown corruption {name!r}{nearest(name, FUNCTIONS)}; known: "
                              f"{', '.join(_GROUPS)}, or some of {', '.join(FUNCTIONS)}")
@@ -80,7 +95,7 @@ def constants_for(size:int, # side of the images, pixels
 
 def severities_of(values) -> tuple:
     "Severities, in order. ValueError for one that is not 1 to 5."
-    values = (values,) if isinstance(values, int) else tuple(values)
+    values = _several(values, "severities", "some of 1 to 5 are needed")
     if values and all(type(v) is int and 1 <= v <= 5 for v in values): return tuple(sorted(set(values)))
     raise ValueError(f"severities is {values!r}; some of 1 to 5 are needed")
 
@@ -177,7 +192,9 @@ def make_plan(speed:Speed, of:int, # images that there are
               gone:float=0.0, # seconds of those minutes that are over
               kept:float=0.0, # seconds of them that the report will take
              ) -> Plan:
-    "How many images each protocol gets."
+    "How many images each protocol gets. ValueError: attacks without a radius."
+    if attacks is not None and not radii:
+        raise ValueError("eps: attacks need a radius or more, as eps=(8/255,); attacks=() measures without any")
     most, each = min(n or of, of), _each(speed, severities, attacks, radii)
     costs = by_protocol(each)
     counts = dict.fromkeys(costs, most)
