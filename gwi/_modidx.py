@@ -2270,6 +2270,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                               'gwi.planning._several': ('planning.html#_several', 'gwi/planning.py'),
                               'gwi.planning.attacks_named': ('planning.html#attacks_named', 'gwi/planning.py'),
                               'gwi.planning.by_protocol': ('planning.html#by_protocol', 'gwi/planning.py'),
+                              'gwi.planning.checked_seed': ('planning.html#checked_seed', 'gwi/planning.py'),
                               'gwi.planning.constants_for': ('planning.html#constants_for', 'gwi/planning.py'),
                               'gwi.planning.corruptions_named': ('planning.html#corruptions_named', 'gwi/planning.py'),
                               'gwi.planning.duration': ('planning.html#duration', 'gwi/planning.py'),
