@@ -117,7 +117,8 @@ def random_erasing(images:Tensor, # uint8 [B,3,H,W]
 # %% ../nbs/135_augment.ipynb #7b16a814
 def _beta(u, alpha): # [B] in (0,1), both parameters -> [B] in [0,1]
     "Beta(alpha, alpha) numbers from uniform ones, by the inverse distribution function."
-    if not alpha > 0: raise ValueError(f"alpha is {alpha}; Beta(alpha, alpha) wants a number above 0")
+    if not 0 < alpha < math.inf:
+        raise ValueError(f"alpha is {alpha}; Beta(alpha, alpha) wants a finite number above 0")
     if alpha == 1: return u
     needs("data", "scipy", by=f"Beta({alpha}, {alpha})")
     from scipy.special import betaincinv

@@ -6,7 +6,8 @@
 __all__ = ['Samples', 'Indexed', 'as_batch', 'Batched', 'AugMix', 'Corrupt', 'Collate', 'Mixing']
 
 # %% ../nbs/165_transforms.ipynb #062bec94
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from numbers import Integral
 
 from .extras import needs
 
@@ -31,6 +32,7 @@ class Samples:
     "Where the samples of a batch stand in their data set, and the epoch: what random numbers are made of."
     indices: Tensor  # int64 [B]
     epoch: int = 0
+    drawn: tuple = field(default=(), repr=False) # (name, seed) of each transform that they went through
 
 class Indexed(Dataset):
     "A data set whose samples say which they are; with a transform, which gets that, too, as if nothing had been said."
@@ -46,6 +48,7 @@ class Indexed(Dataset):
         self.epoch.fill_(epoch)
 
     def __getitem__(self, i):
+        if isinstance(i, Integral) and i < 0: i = range(len(self))[i]  # -1 is the last one and draws as that
         sample = self.dataset[i]
         sample = *(sample if isinstance(sample, tuple) else (sample,)), Samples(torch.tensor([i]), int(self.epoch))
         return sample if self.transform is None else tuple(self.transform(*sample)[:-1])
@@ -72,7 +75,7 @@ class Batched(v2.Transform):
 
     def __init__(self, function, # (images, key, indices, **options) -> images
                  *,
-                 seed:int=0, # of the run
+                 seed:int=0, # of the run; two of the same function and seed in a pipeline draw differently all the same
                  **options): # of the function
         super().__init__()
         self.function, self.seed, self.options = function, seed, options
@@ -81,10 +84,12 @@ class Batched(v2.Transform):
     def make_params(self, flat_inputs:list) -> dict:
         samples = next((given for given in flat_inputs if isinstance(given, Samples)), None)
         if samples is None: return dict(key=torch.randint(2**62, ()).item(), indices=None)
-        return dict(key=seed_for(self.seed, f"{self.name}/epoch{samples.epoch}"), indices=samples.indices)
+        before = samples.drawn.count((self.name, self.seed))
+        place = f"/{before}" if before else ""  # the first one draws as it does alone
+        return dict(key=seed_for(self.seed, f"{self.name}/epoch{samples.epoch}{place}"), indices=samples.indices)
 
     def transform(self, inpt, params:dict):
-        if isinstance(inpt, Samples): return inpt
+        if isinstance(inpt, Samples): return replace(inpt, drawn=(*inpt.drawn, (self.name, self.seed)))
         images, indices = as_batch(inpt, self.name), params["indices"]
         if indices is None: indices = torch.arange(len(images))
         if self.function in _ON_DEVICE: indices = send(indices, images.device)
@@ -111,7 +116,9 @@ class Corrupt(Batched):
                  constants:str="cifar", # "cifar" (CIFAR-10-C), "tiny-imagenet" or "imagenet" (ImageNet-C)
                  seed:int=0):
         names = (names,) if isinstance(names, str) else tuple(names)
-        severities = (severities,) if isinstance(severities, int) else tuple(severities)
+        severities = (severities,) if isinstance(severities, Integral) else tuple(severities)
+        for what, given in (("names", names), ("severities", severities)):
+            if not given: raise ValueError(f"Corrupt: {what} is empty; one or more to draw from are needed")
         probe = torch.zeros(1, 8, 8, 3, dtype=torch.uint8)
         for name in names: check_images(probe, name, 1, None, constants)
         for severity in severities: check_images(probe, names[0], severity, None, constants)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PROFILE', 'SEEDS', 'MINUTES', 'SIDE', 'MOST', 'SEEN', 'SHARE', 'TRIED', 'compared', 'default_file', 'settings_for',
-           'dataset_of', 'changes_for', 'runs_of', 'prepare', 'is_done', 'work', 'complete_seeds', 'found', 'save',
-           'home', 'log_file', 'try_method', 'take_over', 'main']
+           'dataset_of', 'changes_for', 'runs_of', 'prepare', 'is_done', 'work', 'check_given_parts', 'complete_seeds',
+           'found', 'save', 'home', 'log_file', 'try_method', 'take_over', 'main']
 
 # %% ../nbs/386_trying.ipynb #e497e8d9
 from . import faults
@@ -28,9 +28,10 @@ needs("data", "yaml", by="gwi.trying")
 needs("report", "pandas", by="gwi.trying")
 import numpy as np
 import pandas as pd
+import torch
 import yaml
 
-from . import console, params, paths
+from . import augment, console, devices, params, paths
 from .answers import corrupted_errors, read_answers
 from .data import corrupted, datasets, given
 from .data.datasets import Dataset
@@ -38,8 +39,10 @@ from .data.fetch import fetch
 from .data.inputs import inputs
 from .evaluate import evaluate_all, is_evaluated
 from .fields import section
+from .inhibition import GroupWiseInhibition
+from .masks import MASKS, ones_mask
 from .methods import METHODS
-from .objective import check_parts
+from .objective import check_parts, make_model, mask_of
 from .paths import ConfigError, atomic_write
 from .plain_yaml import parsed, read_text
 from .report import figures
@@ -48,6 +51,7 @@ from .report.trial import Trial, evidence
 from .rows import text_digest
 from .runs import Run, corrupted_dir, data_dir, make_run, parse_run, rows_path, weights_path
 from .settings import Settings, corrupted_name, stages_of
+from .streams import seed_for, stream
 from .train import is_trained, train_all
 
 # %% ../nbs/386_trying.ipynb #332a7d77
@@ -212,6 +216,68 @@ def work(runs:list[Run], dataset:Dataset|None=None):
         took = f"{time.monotonic() - begin:.0f} s"
         print(f"{run.method}, seed {run.seed}: trained and measured in {took}", file=sys.stderr, flush=True)
 
+# %% ../nbs/386_trying.ipynb #a3f0c1d3
+def _images_wrong(made, n, like) -> str: # what an augmentation gave, images, uint8 ones -> what is wrong; ""
+    if not (isinstance(made, torch.Tensor) and made.is_floating_point()): return "gives no images of floats in [0,1]"
+    wanted = (n, *like.shape[1:])
+    if made.shape != wanted: return f"gives images of shape {list(made.shape)}, not {list(wanted)}"
+    if not made.isfinite().all(): return "gives values that are not finite"
+    low, high = made.min().item(), made.max().item()
+    return "" if low >= -1e-4 and high <= 1 + 1e-4 else f"gives values from {low:.3g} to {high:.3g}, outside [0,1]"
+
+def _labels_wrong(made, labels, n_classes) -> str: # likewise
+    if not isinstance(made, torch.Tensor): return "gives no labels"
+    if made.shape not in (labels.shape, (len(labels), n_classes)):
+        return f"gives labels of shape {list(made.shape)}, not {list(labels.shape)} or {[len(labels), n_classes]}"
+    return "" if made.isfinite().all() else "gives labels that are not finite"
+
+def _check_augmentation(run, images, labels, n_classes):
+    "ConfigError for images that are none in [0,1] or of another shape, and for labels of another one."
+    name, indices = run.spec.augment, torch.arange(len(images))
+    if name in augment.COPIED:
+        images, labels, indices = images.repeat(2, 1, 1, 1), torch.cat([labels, labels]), torch.cat([indices, ~indices])
+    if name not in augment.ON_HOST: indices = devices.send(indices, images.device)
+    def draw(part): return seed_for(run.seed, f"{part}/0"), indices
+    with torch.random.fork_rng(): # of what an augmentation may draw by itself
+        made = augment.AUGMENTATIONS[name](images.clone(), labels.clone(), draw, run.settings.augment, n_classes)
+    n, is_pair = augment.VIEWS.get(name, 1) * len(images), isinstance(made, (tuple, list)) and len(made) == 2
+    problem = "gives no pair of images and labels"
+    if is_pair: problem = _images_wrong(made[0], n, images) or _labels_wrong(made[1], labels, n_classes)
+    if problem: raise ConfigError(f"method {run.method!r}: the augmentation {name!r} {problem}; networks take float "
+                                  "images in [0,1], as gwi.augment.as_float(images) gives them, with their labels")
+
+def _check_mask(run, name, images, labels, n_classes):
+    "ConfigError for a mask that gives nothing, or what no features can be multiplied with."
+    inhibition = run.settings.inhibition
+    with torch.random.fork_rng():
+        model = make_model(run, n_classes, seed_for(run.seed, "init")).eval()
+        regulariser = GroupWiseInhibition(model, inhibition.layers, inhibition.n_groups, mask=name, scale_free=False,
+                                          generator=stream(run.seed, "fixed mask"))
+        masks, layers, _ = regulariser._masks(augment.as_float(images), labels, regulariser._draw_from(images))
+    for mask, layer in zip(masks, layers):
+        if not (problem := _mask_wrong(mask, layer.features.shape)): continue
+        raise ConfigError(f"method {run.method!r}: the mask {name!r} {problem}; factors of the features "
+                          f"{list(layer.features.shape)} are needed")
+
+def _mask_wrong(mask, shape) -> str: # what a mask gave -> what is wrong; ""
+    if not isinstance(mask, torch.Tensor): return f"gives {type(mask).__name__}: is a return missing"
+    try: fits = torch.broadcast_shapes(mask.shape, shape) == shape
+    except RuntimeError: fits = False
+    if not fits: return f"has the shape {list(mask.shape)}"
+    return "" if mask.isfinite().all() else "gives values that are not finite"
+
+def check_given_parts(s:Settings, dataset:Dataset):
+    "Each method's augmentation and masks on a few images. ConfigError: what no network can learn from."
+    chosen = datasets.first_per_class(dataset.train.labels, min(8, len(dataset.train)))
+    few, n_classes = dataset.train.select(chosen), len(dataset.classes)
+    images = devices.send(torch.from_numpy(few.images).permute(0, 3, 1, 2).contiguous(), devices.device())
+    labels = devices.send(torch.from_numpy(few.labels), devices.device())
+    for run in (make_run(s, name, s.seeds[0]) for name in s.core):
+        if run.spec.augment: _check_augmentation(run, images, labels, n_classes)
+        for name in {mask_of(run), run.spec.view, run.spec.rival} - {None}:
+            if MASKS[name] is not ones_mask: _check_mask(run, name, images, labels, n_classes)
+
+
 # %% ../nbs/386_trying.ipynb #1ed1ce90
 def _frame(run): return pd.concat([pd.read_csv(rows_path(run, p), dtype=str, keep_default_na=False) for p in TRIED])
 
@@ -290,7 +356,10 @@ def try_method(method:str, # a name from METHODS
         for key, values in (changes or {}).items(): own[key] = own.get(key, {}) | values
         s = settings_for(method, profile, part, seeds, own, beside)
         with faults.alone(PROFILE), _quietly():
-            try: work(runs_of(s), prepare(s, dataset))
+            try:
+                dataset = prepare(s, dataset)
+                check_given_parts(s, dataset)
+                work(runs_of(s), dataset)
             except console.OutOfTime as stopped: print(_over(stopped), file=sys.stderr, flush=True)
         trial = found(s, method)
         save(trial, home(method))

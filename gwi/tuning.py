@@ -34,7 +34,7 @@ from .findings import checked_classes, confined, first_look, of_answers, otherwi
 from .networks import Loaded
 from .objective import due, memory_format, steps_of
 from .paths import atomic_write
-from .planning import duration
+from .planning import checked_seed, duration
 from .predictions import predict, to_device
 from .recipe import layer_for, make_recipe, method_named
 from .rows import hardware
@@ -376,8 +376,8 @@ def fine_tune(model, # an nn.Module from images in [0,1] to logits, or what `gwi
              ) -> Tuned:
     """Train a copy of a network a few epochs more, with any method of the table. ValueError, before any work, for what
     cannot be done. Ctrl-C gives what is there."""
-    options = dict(method=method, epochs=epochs, rate=rate, batch=batch, layer=layer, seed=seed, held_out=held_out,
-                   frozen_norm=frozen_norm, settings=settings)
+    options = dict(method=method, epochs=epochs, rate=rate, batch=batch, layer=layer, seed=checked_seed(seed),
+                   held_out=held_out, frozen_norm=frozen_norm, settings=settings)
     method_named(method)
     given, choices = given_network(model, name), dict(outputs=outputs and list(outputs), workers=workers)
     if transform is None and mean is None and std is None: mean, std = given.mean, given.std

@@ -20,7 +20,7 @@ from ..proportions import ece_interval, interval_of, wilson
 from ..protocols import CORRUPTIONS
 from . import figures
 from .naming import label
-from .reading import MEANS
+from .reading import MEANS, mean_title
 from ..rows import COLUMNS
 
 # %% ../../nbs/report/377_outcome.ipynb #d68abe5d
@@ -99,7 +99,7 @@ def corrupted_by(answers:dict # of the protocol corruption
     "The corruptions that there are answers to."
     return [key.partition("/")[2] for key in answers if key.startswith("predicted/")]
 
-def _corrupted(answers) -> list: # Measures
+def _corrupted(answers, severities) -> list: # Measures
     each = {name: (answers[f"predicted/{name}"] != answers["labels"]).mean(0) for name in corrupted_by(answers)}
     n_levels = len(next(iter(answers[f"predicted/{name}"] for name in each)))
     def single(wrong): return wrong > 0.5 if n_levels == 1 else wrong
@@ -107,7 +107,7 @@ def _corrupted(answers) -> list: # Measures
     for among, title in MEANS:
         there = [name for name in among if name in each]
         if not there: continue
-        title = title if len(there) == len(among) else f"mean ({len(there)} of {len(among)})"
+        title = mean_title(title, len(there), len(among), severities)
         means.append(Measure(title, np.mean([each[name] for name in there], 0), answers["indices"], True))
     singles = [Measure(label(name), single(wrong), answers["indices"], n_levels > 1) for name, wrong in each.items()]
     return [*means, *singles]
@@ -128,7 +128,8 @@ def measures(self:Report) -> dict: # title -> Measure
     if "clean" in answers:
         clean = answers["clean"]
         found.append(Measure("clean", clean["predicted"] != clean["labels"], clean["indices"], False))
-    if "corruption" in answers and corrupted_by(answers["corruption"]): found += _corrupted(answers["corruption"])
+    hard = answers.get("corruption", {})
+    if corrupted_by(hard): found += _corrupted(hard, self.about["severities"])
     if "attack" in answers: found += _attacked(answers["attack"])
     return {measure.title: measure for measure in found}
 

@@ -84,7 +84,11 @@ class Comparison:
     def __repr__(self): return f"Comparison({', '.join(self.names)})"
 
 def compare(*reports:Report) -> Comparison: # two or more; the first is what the others are compared with
-    "Differences of the errors on the same images, with intervals. ValueError: other images, or not measured alike."
+    """Differences of the errors on the same images, with intervals. ValueError: other images, or not measured alike;
+    TypeError: no report."""
+    for one in reports:
+        if not isinstance(one, Report):
+            raise TypeError(f"compare: {one!r} is no report; gwi.load_report(folder) reads one that was saved")
     if len(reports) < 2: raise ValueError("compare: two reports or more are needed")
     if len({report.name for report in reports}) < len(reports):
         raise ValueError(f"compare: two reports are called {reports[0].name!r}; give them names: name=")

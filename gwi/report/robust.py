@@ -27,6 +27,7 @@ from .beside import Reference, references
 from .frame import plain
 from .naming import label, text
 from .outcome import Report, corrupted_by, rows_of  # noqa: F401
+from .reading import SEVERITIES
 from ..rows import COLUMNS
 from ..sameness import differing
 
@@ -193,7 +194,8 @@ def beside(report:Report, others:list[Reference]) -> str: # HTML
     words = _BESIDE.get(report.about["corruption"].get("origin"), words)
     return f'<p class="caption">{plain(words)}</p>\n' + frame.html_table([head, *lines], "Beside others")
 
-def _as_reference(others) -> Reference|None: # whose errors stand beside the heat map: our standard training
+def _as_reference(report, others) -> Reference|None: # whose errors stand beside the heat map: our standard training
+    if not {*report.about["severities"]} >= {*SEVERITIES}: return None  # theirs are means over all five
     own = [one for one in others if not one.is_published]
     return next((one for one in own if one.network.startswith("standard,")), None)
 
@@ -226,7 +228,7 @@ def _verdict_section(report, others): # HTML
     serious = [found["words"] for found in report.about["findings"] if found["is_serious"]]
     careful = "".join(f'<p class="careful">{plain(words)}</p>' for words in [*missing, *serious])
     return (f'<p class="verdict">{plain(verdict(report))}</p>{careful}'
-            + sections.heat_map(report, _as_reference(others)))
+            + sections.heat_map(report, _as_reference(report, others)))
 
 def _captioned(key, body): return f'<p class="caption">{plain(text(key))}</p>\n{body}' if body else ""
 
