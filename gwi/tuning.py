@@ -32,6 +32,7 @@ from .data.inputs import fingerprint
 from .data.streaming import Files
 from .findings import checked_classes, confined, first_look, of_answers, otherwise
 from .networks import Loaded
+from .output_names import in_order
 from .objective import due, memory_format, steps_of
 from .paths import atomic_write
 from .planning import checked_seed, duration
@@ -379,13 +380,12 @@ def fine_tune(model, # an nn.Module from images in [0,1] to logits, or what `gwi
     options = dict(method=method, epochs=epochs, rate=rate, batch=batch, layer=layer, seed=checked_seed(seed),
                    held_out=held_out, frozen_norm=frozen_norm, settings=settings)
     method_named(method)
-    given, choices = given_network(model, name), dict(outputs=outputs and list(outputs), workers=workers)
+    given, choices = given_network(model, name), dict(outputs=outputs and in_order(outputs, "outputs"), workers=workers)
     if transform is None and mean is None and std is None: mean, std = given.mean, given.std
     given = replace(given, mean=mean, std=std)
-    data = training_images(images, size=size or (given.size if given.is_fixed else None), classes=classes,
-                           splits=splits, usual=given.size)
-    if out is not None: _writable(out)
     side = size or (given.size if given.is_fixed else None)
+    data = training_images(images, size=side, classes=classes, splits=splits, usual=given.size)
+    if out is not None: _writable(out)
     def make(): return trainable(given, dict(mean=mean, std=std, transform=transform, size=side), frozen_norm)
     classifier = make()
     with measured(classifier, _device(given.model, device)), torch.random.fork_rng():
