@@ -65,7 +65,8 @@ def radii_of(eps) -> list[float]: # in 1/255
     values = _several(eps, "eps", "one radius or several, as 8/255, are needed")
     for value in values:
         if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value <= 1:
-            raise ValueError(f"eps: {value!r} is no distance between pixels in [0,1]; 8/255, say")
+            said = f"{value:g}" if isinstance(value, Real) else repr(value)
+            raise ValueError(f"eps: {said} is no distance between pixels in [0,1]; 8/255, say")
     return list(dict.fromkeys(round(255 * float(value), 6) for value in values))
 
 # %% ../nbs/327_planning.ipynb #610a9b24
