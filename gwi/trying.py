@@ -248,16 +248,17 @@ def _check_augmentation(run, images, labels, n_classes):
 
 def _check_mask(run, name, images, labels, n_classes):
     "ConfigError for a mask that gives nothing, or what no features can be multiplied with."
+    def checked(layer, draw):
+        mask, shape = MASKS[name](layer, draw), layer.features.shape
+        if not (problem := _mask_wrong(mask, shape)): return mask
+        raise ConfigError(f"method {run.method!r}: the mask {name!r} {problem}; factors of the features "
+                          f"{list(shape)} are needed")
     inhibition = run.settings.inhibition
     with torch.random.fork_rng():
         model = make_model(run, n_classes, seed_for(run.seed, "init")).eval()
-        regulariser = GroupWiseInhibition(model, inhibition.layers, inhibition.n_groups, mask=name, scale_free=False,
+        regulariser = GroupWiseInhibition(model, inhibition.layers, inhibition.n_groups, mask=checked, scale_free=False,
                                           generator=stream(run.seed, "fixed mask"))
-        masks, layers, _ = regulariser._masks(augment.as_float(images), labels, regulariser._draw_from(images))
-    for mask, layer in zip(masks, layers):
-        if not (problem := _mask_wrong(mask, layer.features.shape)): continue
-        raise ConfigError(f"method {run.method!r}: the mask {name!r} {problem}; factors of the features "
-                          f"{list(layer.features.shape)} are needed")
+        regulariser.loss(augment.as_float(images), labels)
 
 def _mask_wrong(mask, shape) -> str: # what a mask gave -> what is wrong; ""
     if not isinstance(mask, torch.Tensor): return f"gives {type(mask).__name__}: is a return missing"
