@@ -94,7 +94,8 @@ def masked_gradients(run:Run, model:nn.Module,
     regulariser = make_regulariser(regularised(run), copy)
     def look(layer, draw):
         layers.append(layer)
-        return MASKS[mask](layer, draw)
+        made = MASKS[mask](layer, draw)
+        return layer.features.new_ones(1, 1, 1, 1) if made is None else made
     regulariser.mask = look
     with _as_trained(run, batch.images):
         ce, orth, stats = regulariser.terms(batch.images, batch.labels, selected, draw, first)

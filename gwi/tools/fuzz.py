@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..inhibition import MASKS, GroupWiseInhibition
+from ..labels import several_labels
 from . import reference
 from ..views import InhibitedView
 
@@ -166,6 +167,7 @@ def random_case(seed:int) -> Case:
     if is_view: del options["orth_weight"]
     selected = draws.of(None, torch.rand(n, generator=draws.generator) < 0.6, torch.arange(n)[draws.below(n):])
     labels = _labels(draws, classes)
+    if several_labels(labels): options["label_smoothing"] = 0.0
     return Case(seed, precision, net.to(dtype), layers, images, classes, labels, selected, options, is_view)
 
 # %% ../../nbs/tools/470_fuzz.ipynb #56cd75c3
