@@ -3688,7 +3688,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/gwi', 'doc_host': 'https:/
                                 'gwi.tools.site.write_links': ('tools/site.html#write_links', 'gwi/tools/site.py'),
                                 'gwi.tools.site.write_notebooks': ('tools/site.html#write_notebooks', 'gwi/tools/site.py'),
                                 'gwi.tools.site.write_reference': ('tools/site.html#write_reference', 'gwi/tools/site.py'),
-                                'gwi.tools.site.write_run_files': ('tools/site.html#write_run_files', 'gwi/tools/site.py'),
+                                'gwi.tools.site.write_row_files': ('tools/site.html#write_row_files', 'gwi/tools/site.py'),
                                 'gwi.tools.site.write_sources': ('tools/site.html#write_sources', 'gwi/tools/site.py'),
                                 'gwi.tools.site.write_static': ('tools/site.html#write_static', 'gwi/tools/site.py')},
             'gwi.tools.speed': { 'gwi.tools.speed.Goal': ('tools/speed.html#goal', 'gwi/tools/speed.py'),

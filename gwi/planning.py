@@ -12,14 +12,14 @@ import math
 import re
 import time
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Real
 
 import torch
 
 from . import devices
 from .attack import ascend
 from .classifier import Classifier
-from .corruption import CONSTANTS, FUNCTIONS, check_corruption, corrupt
+from .corruption import CONSTANTS, FUNCTIONS, check_corruption, corrupt, is_whole
 from .paths import nearest
 from .predictions import to_device
 from .protocols import ATTACKS, BAR, CORRUPTIONS, HELD_OUT
@@ -38,7 +38,7 @@ def _several(given, what, wanted) -> list: # a name, a number, or several: a lis
 
 def checked_seed(seed) -> int:
     "A seed as one of Python's own. ValueError: no whole number."
-    if isinstance(seed, Integral) and not isinstance(seed, bool): return int(seed)
+    if is_whole(seed): return int(seed)
     raise ValueError(f"seed is {seed!r}; a whole number is needed")
 
 def _ascent(name) -> tuple|None: # "pgd20x10" -> (20, 10); None: it is no such name

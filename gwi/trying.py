@@ -278,7 +278,6 @@ def check_given_parts(s:Settings, dataset:Dataset):
         for name in {mask_of(run), run.spec.view, run.spec.rival} - {None}:
             if MASKS[name] is not ones_mask: _check_mask(run, name, images, labels, n_classes)
 
-
 # %% ../nbs/386_trying.ipynb #1ed1ce90
 def _frame(run): return pd.concat([pd.read_csv(rows_path(run, p), dtype=str, keep_default_na=False) for p in TRIED])
 

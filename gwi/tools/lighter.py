@@ -7,8 +7,8 @@ __all__ = ['PLAIN', 'CHANGE', 'LighterCode', 'lighter_signatures', 'own_part', '
            'lighter_svg', 'lighter_png', 'shared_style', 'lighter_files', 'packed', 'zip_file']
 
 # %% ../../nbs/tools/553_lighter.ipynb #297fdc84
-import lzma
 import io
+import lzma
 import os
 import re
 import zipfile

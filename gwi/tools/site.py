@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PAGES', 'ASKED', 'LINKED', 'SCRIPTS', 'TEMPLATES', 'SETTINGS', 'asked_for', 'write_notebooks', 'write_reference',
-           'write_static', 'write_links', 'broken_links', 'unbroken', 'weighed', 'shared', 'setup', 'write_run_files',
+           'write_static', 'write_links', 'broken_links', 'unbroken', 'weighed', 'shared', 'setup', 'write_row_files',
            'copy_sources', 'copy_files', 'of_profile', 'in_processes', 'write_sources', 'uncollected', 'run_sphinx',
            'build', 'main']
 
@@ -240,7 +240,7 @@ def setup(app) -> dict: # what Sphinx calls
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 # %% ../../nbs/tools/555_site.ipynb #58aa0004
-def write_run_files(profile:str, out:Path):
+def write_row_files(profile:str, out:Path):
     "The rows of each method without what its name and the profile's say; where those of all come from, in one."
     rows = pd.concat([part for _, part in computed(profile)])
     out.mkdir(parents=True, exist_ok=True)
@@ -262,7 +262,7 @@ def copy_files(profile:str, out:Path):
     figures = results / profile / "figures"
     if figures.exists():
         shutil.copytree(figures, out / "results" / profile / "figures", ignore=shutil.ignore_patterns("*.md"))
-    write_run_files(profile, out / "results" / profile / "rows")
+    write_row_files(profile, out / "results" / profile / "rows")
     suite, rows = zip(*computed(profile))
     rows, warn = pd.concat(rows, ignore_index=True), functools.partial(standing.warnings, suite[0])
     with tempfile.TemporaryDirectory(dir=out) as folder:
